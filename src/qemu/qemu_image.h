@@ -1,0 +1,70 @@
+/*
+ * qemu_image.h: any file that holds a migration stream of a guest
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <sys/stat.h>
+
+#include "qemu/qemu_stream.h"
+
+G_BEGIN_DECLS
+
+/**
+ * VirtHptImageKind:
+ * @VIRT_HPT_IMAGE_STREAM: a bare stream
+ * @VIRT_HPT_IMAGE_SAVE: libvirt's save image; managed saves and external memory snapshots have
+ *   the same format
+ */
+typedef enum {
+    VIRT_HPT_IMAGE_STREAM,
+    VIRT_HPT_IMAGE_SAVE,
+} VirtHptImageKind;
+
+/**
+ * VirtHptImageOptions:
+ * @stream: how to read the stream in it
+ * @progress: called as the file is read, or %NULL
+ * @progressOpaque: passed to @progress
+ */
+typedef struct {
+    VirtHptStreamOptions stream;
+    VirtHptProgressFunc progress;
+    gpointer progressOpaque;
+} VirtHptImageOptions;
+
+/**
+ * VirtHptImage:
+ * @name: as the caller named it, for messages
+ * @kind: what it is
+ * @format: 'raw'
+ * @stat: of the file when it was opened
+ * @domainXml: domain XML in libvirt's header, unchecked, or %NULL
+ * @wasRunning: whether libvirt will resume the guest after a restore
+ * @stream: what the stream holds
+ */
+typedef struct {
+    char *name;
+    VirtHptImageKind kind;
+    const char *format;
+    struct stat stat;
+    char *domainXml;
+    gboolean wasRunning;
+    VirtHptStream *stream;
+} VirtHptImage;
+
+VirtHptImage *virtHptImageRead(int fd,
+                               const char *name,
+                               const VirtHptImageOptions *options,
+                               GError **error);
+void virtHptImageFree(VirtHptImage *image);
+
+gboolean virtHptImageSameFile(const struct stat *before, const struct stat *after);
+
+const char *virtHptImageKindGetName(VirtHptImageKind kind);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptImage, virtHptImageFree)
+
+G_END_DECLS

@@ -1,0 +1,59 @@
+/*
+ * snapshot_subject.h: what a FILE argument names: an image, or a record
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "snapshot/snapshot_record.h"
+
+G_BEGIN_DECLS
+
+/**
+ * VirtHptSubject:
+ * @path: as the caller gave it
+ * @place: of the image; %NULL where @path names a record whose image is not there
+ * @image: what was read from the image; %NULL where @path names a record
+ * @record: the record named, or found for the image; %NULL: none, or unusable
+ * @recordError: why a record that is there cannot be used, or %NULL
+ * @isRecord: whether @path names a record directory
+ * @mmu: the guest's MMU mode
+ * @table: the table, or %NULL for a radix guest; owned by the subject
+ * @order: of the table, 0 without one
+ * @machine: versioned machine type, or %NULL
+ * @ramBytes: the guest's base RAM, 0: unknown
+ *
+ * One view of both, so that every command takes either.
+ */
+typedef struct {
+    char *path;
+    VirtHptPlace *place;
+    VirtHptImage *image;
+    VirtHptRecord *record;
+    GError *recordError;
+    gboolean isRecord;
+    VirtHptMmu mmu;
+    VirtHptTable *table;
+    guint order;
+    const char *machine;
+    guint64 ramBytes;
+} VirtHptSubject;
+
+VirtHptSubject *virtHptSubjectOpen(const char *path,
+                                   VirtHptProgressFunc progress,
+                                   gpointer progressOpaque,
+                                   GError **error);
+void virtHptSubjectFree(VirtHptSubject *subject);
+
+void virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context);
+
+gboolean virtHptSubjectLocate(const VirtHptSubject *subject,
+                              const guint64 *slots,
+                              guint64 *offsets,
+                              gsize nslots,
+                              GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptSubject, virtHptSubjectFree)
+
+G_END_DECLS

@@ -1,0 +1,71 @@
+/*
+ * snapshot_validate.h: may this image be restored?
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "snapshot/snapshot_subject.h"
+
+G_BEGIN_DECLS
+
+/**
+ * VirtHptLevel:
+ * @VIRT_HPT_LEVEL_RECORD: the descriptor against its schema, payloads and image against digests
+ * @VIRT_HPT_LEVEL_TABLE: the table against the rules of virtHptTableCheck()
+ */
+typedef enum {
+    VIRT_HPT_LEVEL_RECORD,
+    VIRT_HPT_LEVEL_TABLE,
+} VirtHptLevel;
+
+typedef enum {
+    VIRT_HPT_RESULT_PASSED,
+    VIRT_HPT_RESULT_WARNED,
+    VIRT_HPT_RESULT_FAILED,
+    VIRT_HPT_RESULT_NOT_CHECKED,
+} VirtHptResult;
+
+/**
+ * VirtHptFact:
+ * @level: the level that established it
+ * @result: what it means for the verdict
+ * @code: stable reason code ('image-damaged'), never translated
+ * @message: the fact, translated
+ * @advice: what to do about it, translated, or %NULL
+ */
+typedef struct {
+    VirtHptLevel level;
+    VirtHptResult result;
+    char *code;
+    char *message;
+    char *advice;
+} VirtHptFact;
+
+/**
+ * VirtHptVerdict:
+ * @result: the worst of @facts; passed where nothing failed or warned
+ * @levels: the result of each level
+ * @facts: (element-type VirtHptFact): in the order in which they were established
+ * @ramCovered: whether RAM contents were verified too: never, until they can be recorded
+ */
+typedef struct {
+    VirtHptResult result;
+    VirtHptResult levels[2];
+    GPtrArray *facts;
+    gboolean ramCovered;
+} VirtHptVerdict;
+
+VirtHptVerdict *virtHptValidate(const char *path,
+                                VirtHptProgressFunc progress,
+                                gpointer progressOpaque,
+                                GError **error);
+void virtHptVerdictFree(VirtHptVerdict *verdict);
+
+const char *virtHptLevelGetName(VirtHptLevel level);
+const char *virtHptResultGetName(VirtHptResult result);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptVerdict, virtHptVerdictFree)
+
+G_END_DECLS
