@@ -39,7 +39,7 @@ typedef struct {
  * VirtHptImage:
  * @name: as the caller named it, for messages
  * @kind: what it is
- * @format: 'raw'
+ * @format: 'raw' or 'sparse' (mapped-ram)
  * @stat: of the file when it was opened
  * @domainXml: domain XML in libvirt's header, unchecked, or %NULL
  * @wasRunning: whether libvirt will resume the guest after a restore
@@ -59,6 +59,9 @@ VirtHptImage *virtHptImageRead(int fd,
                                const char *name,
                                const VirtHptImageOptions *options,
                                GError **error);
+VirtHptImage *virtHptImageReadSource(VirtHptSource *source,
+                                     const VirtHptImageOptions *options,
+                                     GError **error);
 void virtHptImageFree(VirtHptImage *image);
 
 gboolean virtHptImageSameFile(const struct stat *before, const struct stat *after);

@@ -9,7 +9,7 @@
 
 #pragma once
 
-#include <glib.h>
+#include "htab/htab_error.h"
 
 G_BEGIN_DECLS
 
@@ -28,8 +28,11 @@ typedef struct _VirtHptSource VirtHptSource;
  *
  * Returns: %TRUE, or %FALSE to stop.
  */
-typedef gboolean (*VirtHptSourceFunc)(const guint8 *data, gsize length, guint64 offset,
-                                      gpointer opaque, GError **error);
+typedef gboolean (*VirtHptSourceFunc)(const guint8 *data,
+                                      gsize length,
+                                      guint64 offset,
+                                      gpointer opaque,
+                                      GError **error);
 
 /**
  * VirtHptProgressFunc:
@@ -50,10 +53,18 @@ void virtHptSourceSetProgress(VirtHptSource *source, VirtHptProgressFunc func, g
 const char *virtHptSourceGetName(const VirtHptSource *source);
 guint64 virtHptSourceGetOffset(const VirtHptSource *source);
 guint64 virtHptSourceGetSize(const VirtHptSource *source);
+gboolean virtHptSourceHasTail(const VirtHptSource *source);
 
 const guint8 *virtHptSourcePeek(VirtHptSource *source, gsize length, GError **error);
 const guint8 *virtHptSourcePeekSome(VirtHptSource *source, gsize *length, GError **error);
 gboolean virtHptSourceSkip(VirtHptSource *source, guint64 length, GError **error);
+
+void virtHptSourceSetError(const VirtHptSource *source,
+                           guint64 offset,
+                           VirtHptError code,
+                           GError **error,
+                           const char *format,
+                           ...) G_GNUC_PRINTF(5, 6);
 
 void virtHptSourceTap(VirtHptSource *source, VirtHptSourceFunc func, gpointer opaque);
 

@@ -41,8 +41,12 @@ typedef enum {
  *
  * Returns: %TRUE, or %FALSE to stop.
  */
-typedef gboolean (*VirtHptStreamPartFunc)(VirtHptStreamPart part, const guint8 *data, gsize length,
-                                          guint64 offset, gpointer opaque, GError **error);
+typedef gboolean (*VirtHptStreamPartFunc)(VirtHptStreamPart part,
+                                          const guint8 *data,
+                                          gsize length,
+                                          guint64 offset,
+                                          gpointer opaque,
+                                          GError **error);
 
 /**
  * VirtHptStreamOptions:

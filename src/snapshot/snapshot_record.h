@@ -70,9 +70,7 @@ VirtHptRecord *virtHptRecordOpen(const char *path, GError **error);
 VirtHptRecord *virtHptRecordFind(const VirtHptPlace *place, const char *uuid, GError **error);
 void virtHptRecordFree(VirtHptRecord *record);
 
-VirtHptTable *virtHptRecordLoadTable(const VirtHptRecord *record,
-                                     guint64 maxBytes,
-                                     GError **error);
+VirtHptTable *virtHptRecordLoadTable(const VirtHptRecord *record, guint64 maxBytes, GError **error);
 gboolean virtHptRecordVerifyState(const VirtHptRecord *record, GError **error);
 
 gboolean virtHptRecordCompare(const VirtHptRecord *record,

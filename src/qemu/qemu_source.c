@@ -1,0 +1,351 @@
+/*
+ * qemu_source.c: bytes read forward, once, with their offsets
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A file is read through one window of fixed size.  It is not mapped: whoever may truncate the
+ * file could then kill this process with SIGBUS.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "qemu/qemu_source.h"
+
+/* Large enough that the cost of a system call vanishes, small enough for the second-level cache. */
+#define WINDOW_SIZE (1024 * 1024)
+
+#define PROGRESS_STEP (16 * 1024 * 1024)
+
+struct _VirtHptSource {
+    char *name;
+    int fd; /* -1: all bytes are in @window */
+    guint64 size;
+    gboolean hasTail;
+    guint8 *buffer; /* owned storage of @window, or %NULL */
+    const guint8 *window;
+    guint64 windowOffset; /* of window[0] in the file */
+    gsize windowLength;
+    gsize pos; /* of the next byte in the window */
+    VirtHptSourceFunc tap;
+    gpointer tapOpaque;
+    VirtHptProgressFunc progress;
+    gpointer progressOpaque;
+    guint64 progressNext;
+};
+
+/**
+ * virtHptSourceNewFd:
+ * @fd: a regular file or a block device, open for reading; stays the caller's
+ * @name: what messages call it
+ * @error: set on failure: %VIRT_HPT_ERROR_IO, %VIRT_HPT_ERROR_UNSUPPORTED
+ *
+ * Reads from offset 0, whatever the file position of @fd, which is not moved.
+ *
+ * Returns: a source, or %NULL
+ */
+VirtHptSource *
+virtHptSourceNewFd(int fd, const char *name, GError **error)
+{
+    g_autoptr(VirtHptSource) source = g_new0(VirtHptSource, 1);
+    struct stat st;
+    off_t size;
+
+    source->name = g_strdup(name);
+    source->fd = fd;
+    if (fstat(fd, &st) < 0) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"), name,
+                    g_strerror(errno));
+        return NULL;
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+                    _("'%1$s' is neither a regular file nor a block device"), name);
+        return NULL;
+    }
+    size = S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
+    if (size < 0) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
+                    _("cannot find the size of '%1$s': %2$s"), name, g_strerror(errno));
+        return NULL;
+    }
+    source->size = (guint64)size;
+    source->hasTail = S_ISBLK(st.st_mode);
+    source->buffer = g_malloc(WINDOW_SIZE);
+    source->window = source->buffer;
+    return g_steal_pointer(&source);
+}
+
+/**
+ * virtHptSourceNewBytes:
+ * @data: the bytes, which must outlive the source
+ * @length: how many
+ * @name: what messages call them
+ *
+ * Returns: a source
+ */
+VirtHptSource *
+virtHptSourceNewBytes(const guint8 *data, gsize length, const char *name)
+{
+    VirtHptSource *source = g_new0(VirtHptSource, 1);
+
+    source->name = g_strdup(name);
+    source->fd = -1;
+    source->size = length;
+    source->window = data;
+    source->windowLength = length;
+    return source;
+}
+
+void
+virtHptSourceFree(VirtHptSource *source)
+{
+    if (!source)
+        return;
+    g_free(source->name);
+    g_free(source->buffer);
+    g_free(source);
+}
+
+/**
+ * virtHptSourceSetProgress:
+ * @source: a source
+ * @func: called now and then as bytes are passed, or %NULL
+ * @opaque: passed to @func
+ */
+void
+virtHptSourceSetProgress(VirtHptSource *source, VirtHptProgressFunc func, gpointer opaque)
+{
+    source->progress = func;
+    source->progressOpaque = opaque;
+}
+
+const char *
+virtHptSourceGetName(const VirtHptSource *source)
+{
+    return source->name;
+}
+
+/**
+ * virtHptSourceGetOffset:
+ * @source: a source
+ *
+ * Returns: the offset of the next byte
+ */
+guint64
+virtHptSourceGetOffset(const VirtHptSource *source)
+{
+    return source->windowOffset + source->pos;
+}
+
+/**
+ * virtHptSourceGetSize:
+ * @source: a source
+ *
+ * Returns: the size in bytes, as it was when the source was made
+ */
+guint64
+virtHptSourceGetSize(const VirtHptSource *source)
+{
+    return source->size;
+}
+
+/**
+ * virtHptSourceHasTail:
+ * @source: a source
+ *
+ * Returns: whether bytes that mean nothing may follow what was stored, as on a block device
+ */
+gboolean
+virtHptSourceHasTail(const VirtHptSource *source)
+{
+    return source->hasTail;
+}
+
+/**
+ * virtHptSourceSetError:
+ * @source: where it was found
+ * @offset: the byte it was found at
+ * @code: the error's code
+ * @error: set
+ * @format: what was found, and what was expected, translated
+ *
+ * Sets an error that names the source and the byte offset.
+ */
+void
+virtHptSourceSetError(const VirtHptSource *source,
+                      guint64 offset,
+                      VirtHptError code,
+                      GError **error,
+                      const char *format,
+                      ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error(error, VIRT_HPT_ERROR, (gint)code, _("'%1$s', byte %2$" PRIu64 ": %3$s"),
+                source->name, offset, text);
+}
+
+static gboolean
+sourceCheckLeft(VirtHptSource *source, guint64 length, GError **error)
+{
+    guint64 offset = virtHptSourceGetOffset(source);
+
+    if (length <= source->size - offset)
+        return TRUE;
+    virtHptSourceSetError(source, source->size, VIRT_HPT_ERROR_MALFORMED, error,
+                          _("truncated: the file ends here, and what begins at byte %1$" PRIu64
+                            " has %2$" PRIu64 " bytes"),
+                          offset, length);
+    return FALSE;
+}
+
+static void
+sourceReport(VirtHptSource *source)
+{
+    if (!source->progress || source->windowOffset < source->progressNext)
+        return;
+    source->progress(source->windowOffset, source->size, source->progressOpaque);
+    source->progressNext = source->windowOffset + PROGRESS_STEP;
+}
+
+/* Moves the window so that it begins at the next byte and holds at least @length bytes, which
+ * the file was found to have. */
+static gboolean
+sourceFill(VirtHptSource *source, gsize length, GError **error)
+{
+    gsize kept = source->windowLength - source->pos;
+
+    memmove(source->buffer, source->buffer + source->pos, kept);
+    source->windowOffset += source->pos;
+    source->windowLength = kept;
+    source->pos = 0;
+    sourceReport(source);
+    while (source->windowLength < length) {
+        guint64 offset = source->windowOffset + source->windowLength;
+        ssize_t n = pread(source->fd, source->buffer + source->windowLength,
+                          WINDOW_SIZE - source->windowLength, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            virtHptSourceSetError(source, offset, VIRT_HPT_ERROR_IO, error, "%s",
+                                  n < 0 ? g_strerror(errno)
+                                        : _("the file became shorter while it was read"));
+            return FALSE;
+        }
+        source->windowLength += (gsize)n;
+    }
+    return TRUE;
+}
+
+/**
+ * virtHptSourcePeek:
+ * @source: a source
+ * @length: bytes wanted, 1 to %VIRT_HPT_SOURCE_PEEK_MAX
+ * @error: set on failure: %VIRT_HPT_ERROR_IO, or %VIRT_HPT_ERROR_MALFORMED where the file ends
+ *
+ * Shows the next @length bytes without consuming them.
+ *
+ * Returns: (transfer none): the bytes, valid until the next call, or %NULL
+ */
+const guint8 *
+virtHptSourcePeek(VirtHptSource *source, gsize length, GError **error)
+{
+    g_assert(length <= VIRT_HPT_SOURCE_PEEK_MAX);
+    if (length <= source->windowLength - source->pos)
+        return source->window + source->pos;
+    if (!sourceCheckLeft(source, length, error) || !sourceFill(source, length, error))
+        return NULL;
+    return source->window + source->pos;
+}
+
+/**
+ * virtHptSourcePeekSome:
+ * @source: a source
+ * @length: (out): bytes shown, 0 at the end
+ * @error: set on failure: %VIRT_HPT_ERROR_IO
+ *
+ * Shows as many of the next bytes as are at hand, at least one before the end.
+ *
+ * Returns: (transfer none): the bytes, valid until the next call, or %NULL on failure
+ */
+const guint8 *
+virtHptSourcePeekSome(VirtHptSource *source, gsize *length, GError **error)
+{
+    if (source->pos == source->windowLength && virtHptSourceGetOffset(source) < source->size &&
+        !sourceFill(source, 1, error))
+        return NULL;
+    *length = source->windowLength - source->pos;
+    return source->window + source->pos;
+}
+
+/* Consumes @length bytes, showing them to the tap. */
+static gboolean
+sourceSkipTapped(VirtHptSource *source, guint64 length, GError **error)
+{
+    while (length > 0) {
+        gsize some;
+        const guint8 *data = virtHptSourcePeekSome(source, &some, error);
+
+        if (!data)
+            return FALSE;
+        some = (gsize)MIN(some, length);
+        if (!source->tap(data, some, virtHptSourceGetOffset(source), source->tapOpaque, error))
+            return FALSE;
+        source->pos += some;
+        length -= some;
+    }
+    return TRUE;
+}
+
+/**
+ * virtHptSourceSkip:
+ * @source: a source
+ * @length: bytes to consume
+ * @error: set on failure: %VIRT_HPT_ERROR_MALFORMED where the file ends before that, else what
+ *   reading or the tap sets
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptSourceSkip(VirtHptSource *source, guint64 length, GError **error)
+{
+    if (length > source->windowLength - source->pos && !sourceCheckLeft(source, length, error))
+        return FALSE;
+    if (source->tap)
+        return sourceSkipTapped(source, length, error);
+    if (length <= source->windowLength - source->pos) {
+        source->pos += (gsize)length;
+        return TRUE;
+    }
+    source->windowOffset += source->pos + length;
+    source->windowLength = 0;
+    source->pos = 0;
+    sourceReport(source);
+    return TRUE;
+}
+
+/**
+ * virtHptSourceTap:
+ * @source: a source
+ * @func: called with all bytes that are consumed from now on, or %NULL to end that
+ * @opaque: passed to @func
+ */
+void
+virtHptSourceTap(VirtHptSource *source, VirtHptSourceFunc func, gpointer opaque)
+{
+    source->tap = func;
+    source->tapOpaque = opaque;
+}

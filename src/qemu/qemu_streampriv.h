@@ -1,0 +1,89 @@
+/*
+ * qemu_streampriv.h: what the parts of the stream reader share
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include <string.h>
+
+#include "qemu/qemu_stream.h"
+
+G_BEGIN_DECLS
+
+/* Bounds on what a stream may list; real streams stay far below */
+#define VIRT_HPT_RAM_BLOCKS_MAX 4096
+#define VIRT_HPT_CAPABILITIES_MAX 64
+
+/* Target pages of ppc64 (QEMU target/ppc/cpu-param.h) */
+#define VIRT_HPT_TARGET_PAGE_BITS 12
+#define VIRT_HPT_TARGET_PAGE_SIZE (1U << VIRT_HPT_TARGET_PAGE_BITS)
+
+/* Ends a part of a RAM section (QEMU 7.2 migration/ram.c) */
+#define VIRT_HPT_RAM_EOS 0x10U
+
+/**
+ * VirtHptStreamReader:
+ *
+ * The state of one pass.  @emit tells whether bytes that are taken go to the machine state too.
+ */
+typedef struct {
+    VirtHptSource *source;
+    const VirtHptStreamOptions *options;
+    VirtHptStream *stream;
+    VirtHptStreamPart part;
+    gboolean emit;
+    gboolean ignoreShared;
+    gboolean mappedRam;
+    gboolean footers;
+    gboolean ramStarted;
+    gboolean ramEnded;
+    gboolean htabStarted;
+    gboolean htabEnded;
+    guint32 ramSection;
+    guint32 htabSection;
+    guint currentBlock; /* index in stream->ramBlocks, G_MAXUINT: none yet */
+} VirtHptStreamReader;
+
+static inline guint16
+virtHptReadBE16(const guint8 *p)
+{
+    return (guint16)((guint16)p[0] << 8 | p[1]);
+}
+
+static inline guint32
+virtHptReadBE32(const guint8 *p)
+{
+    guint32 value;
+
+    memcpy(&value, p, sizeof(value));
+    return GUINT32_FROM_BE(value);
+}
+
+static inline guint64
+virtHptReadBE64(const guint8 *p)
+{
+    guint64 value;
+
+    memcpy(&value, p, sizeof(value));
+    return GUINT64_FROM_BE(value);
+}
+
+gboolean virtHptStreamEmit(VirtHptStreamReader *reader,
+                           const void *data,
+                           gsize length,
+                           GError **error);
+gboolean virtHptStreamTake(VirtHptStreamReader *reader, gsize length, GError **error);
+gboolean virtHptStreamTakeBE32(VirtHptStreamReader *reader, guint32 *value, GError **error);
+gboolean virtHptStreamTakeBE64(VirtHptStreamReader *reader, guint64 *value, GError **error);
+char *virtHptStreamTakeString(VirtHptStreamReader *reader,
+                              gsize length,
+                              const char *what,
+                              GError **error);
+
+gboolean virtHptStreamReadConfiguration(VirtHptStreamReader *reader, GError **error);
+gboolean virtHptStreamReadRam(VirtHptStreamReader *reader, gboolean setup, GError **error);
+gboolean virtHptStreamReadDevices(VirtHptStreamReader *reader, GError **error);
+
+G_END_DECLS
