@@ -7,14 +7,10 @@
 #include "htab/htab_error.h"
 
 static const char *const errorNames[] = {
-    [VIRT_HPT_ERROR_FAILED] = "failed",
-    [VIRT_HPT_ERROR_IO] = "io",
-    [VIRT_HPT_ERROR_MALFORMED] = "malformed",
-    [VIRT_HPT_ERROR_UNSUPPORTED] = "unsupported",
-    [VIRT_HPT_ERROR_LIMIT] = "limit",
-    [VIRT_HPT_ERROR_DAMAGED] = "damaged",
-    [VIRT_HPT_ERROR_UNTRUSTED] = "untrusted",
-    [VIRT_HPT_ERROR_NOT_FOUND] = "not-found",
+    [VIRT_HPT_ERROR_FAILED] = "failed",       [VIRT_HPT_ERROR_IO] = "io",
+    [VIRT_HPT_ERROR_MALFORMED] = "malformed", [VIRT_HPT_ERROR_UNSUPPORTED] = "unsupported",
+    [VIRT_HPT_ERROR_LIMIT] = "limit",         [VIRT_HPT_ERROR_DAMAGED] = "damaged",
+    [VIRT_HPT_ERROR_UNTRUSTED] = "untrusted", [VIRT_HPT_ERROR_NOT_FOUND] = "not-found",
     [VIRT_HPT_ERROR_EXISTS] = "exists",
 };
 

@@ -218,6 +218,7 @@ checkEntries(const VirtHptDecoder *decoder,
 {
     const guint8 refused = decoder->check ? VIRT_HPT_V_PRIVATE : 0;
     guint8 bad = 0;
+    guint64 slot;
     gsize i;
 
     for (i = 0; i < n; i++) {
@@ -236,12 +237,13 @@ checkEntries(const VirtHptDecoder *decoder,
     }
     offset += i * VIRT_HPT_ENTRY_SIZE;
     data += i * VIRT_HPT_ENTRY_SIZE;
+    slot = decoder->slot + i;
     g_set_error(
         error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
         data[WIRE_V_LOW] & VIRT_HPT_V_VALID
-            ? _("HPT entry at byte %1$llu, slot 0x%2$llx: V is 0x%3$08x%4$08x, expected the private bits 0x60 to be clear")
-            : _("HPT entry at byte %1$llu, slot 0x%2$llx: V is 0x%3$08x%4$08x, expected the bit 0x1 (valid) to be set"),
-        (unsigned long long)offset, (unsigned long long)(decoder->slot + i), virtHptLoadBE32(data),
+            ? _("HPT entry at byte %1$llu, slot 0x%2$llx: V is 0x%3$08x%4$08x, expected private bits 0x60 clear")
+            : _("HPT entry at byte %1$llu, slot 0x%2$llx: V is 0x%3$08x%4$08x, expected valid bit 0x1 set"),
+        (unsigned long long)offset, (unsigned long long)slot, virtHptLoadBE32(data),
         virtHptLoadBE32(data + 4));
     return FALSE;
 }
@@ -371,10 +373,8 @@ virtHptDecoderFeed(VirtHptDecoder *decoder,
         decoder->state = STATE_HEADER;
 
     while (ok && input.length > 0 && decoder->state != STATE_ENDED) {
-        if (decoder->state == STATE_ENTRIES)
-            ok = feedEntries(decoder, &input, error);
-        else
-            ok = feedHeader(decoder, &input, error);
+        ok = decoder->state == STATE_ENTRIES ? feedEntries(decoder, &input, error)
+                                             : feedHeader(decoder, &input, error);
     }
 
     if (consumed)

@@ -145,7 +145,7 @@ assertRange(const VirtHptTable *table, guint64 slot, guint64 n)
 static inline gboolean
 chunkMayHoldEntry(const VirtHptTable *table, guint64 chunk)
 {
-    return (table->chunks[chunk / 64] >> (chunk % 64)) & 1;
+    return ((table->chunks[chunk / 64] >> (chunk % 64)) & 1) != 0;
 }
 
 static void
