@@ -135,12 +135,11 @@ checkOrder(Check *check)
     }
 }
 
-/* Returns whether the page size is known; the other rules build on it */
+/* Returns whether the page size makes sense; the other rules build on it */
 static gboolean
-checkPageSize(Check *check, Subject *subject)
+decodePageSize(Check *check, Subject *subject)
 {
-    guint limit = check->context->maxPageShift;
-    gboolean unusual;
+    guint segmentShift = virtHptEntryGetSegmentShift(&subject->entry);
 
     if (!virtHptEntryGetPageSize(&subject->entry, &subject->size)) {
         if (countFinding(check, VIRT_HPT_RULE_PAGE_SIZE)) {
@@ -153,21 +152,40 @@ checkPageSize(Check *check, Subject *subject)
         return FALSE;
     }
 
-    unusual = subject->size.base == VIRT_HPT_PAGE_SHIFT_MAX ||
-              (subject->size.base == 12 && subject->size.actual == 16);
-    if (limit != 0 && subject->size.actual > limit) {
+    if (segmentShift != 0 && subject->size.actual > segmentShift) {
+        if (countFinding(check, VIRT_HPT_RULE_PAGE_SIZE)) {
+            g_autofree char *size = formatPageSize(&subject->size);
+            g_autofree char *segment = formatShift(segmentShift);
+
+            keepFinding(check, VIRT_HPT_RULE_PAGE_SIZE, subject,
+                        g_strdup_printf(_("page size %1$s in a segment of %2$s"), size, segment),
+                        g_strdup(_("a page that fits into its segment")));
+        }
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* A size above the limit is not reported as unusual as well */
+static void
+checkPageSize(Check *check, const Subject *subject)
+{
+    const VirtHptPageSize *size = &subject->size;
+    guint limit = check->context->maxPageShift;
+    gboolean unusual =
+        size->base == VIRT_HPT_PAGE_SHIFT_MAX || (size->base == 12 && size->actual == 16);
+
+    if (limit != 0 && size->actual > limit) {
         if (countFinding(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT)) {
             g_autofree char *largest = formatShift(limit);
 
-            keepFinding(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT, subject,
-                        formatPageSize(&subject->size),
+            keepFinding(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT, subject, formatPageSize(size),
                         g_strdup_printf(_("at most %1$s"), largest));
         }
     } else if (unusual && countFinding(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL)) {
-        keepFinding(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL, subject, formatPageSize(&subject->size),
+        keepFinding(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL, subject, formatPageSize(size),
                     g_strdup(_("4K/4K, 4K/16M, 64K/64K, 64K/16M or 16M/16M")));
     }
-    return TRUE;
 }
 
 static void
@@ -227,10 +245,14 @@ reportPlacement(Check *check, const Subject *subject, guint64 hash)
 static gboolean
 checkPlacement(Check *check, const Subject *subject, VirtHptAddress *address)
 {
-    guint segmentShift = virtHptEntryGetSegmentShift(&subject->entry);
     guint64 hash;
 
-    if (segmentShift == 0) {
+    if (virtHptEntryGetAddress(&subject->entry, &subject->size, subject->slot, check->order,
+                               address))
+        return TRUE;
+
+    /* A page that fits into its segment has a hash, unless B is reserved */
+    if (!virtHptEntryGetHash(&subject->entry, &subject->size, &hash)) {
         if (countFinding(check, VIRT_HPT_RULE_SEGMENT_RESERVED)) {
             guint b = (guint)(subject->entry.v >> VIRT_HPT_V_B_SHIFT);
 
@@ -238,26 +260,9 @@ checkPlacement(Check *check, const Subject *subject, VirtHptAddress *address)
                         g_strdup_printf(_("segment size B is %1$u"), b),
                         g_strdup(_("0 (256M) or 1 (1T)")));
         }
-        return FALSE;
-    }
-
-    if (!virtHptEntryGetHash(&subject->entry, &subject->size, &hash)) {
-        if (countFinding(check, VIRT_HPT_RULE_PAGE_SIZE)) {
-            g_autofree char *size = formatPageSize(&subject->size);
-            g_autofree char *segment = formatShift(segmentShift);
-
-            keepFinding(check, VIRT_HPT_RULE_PAGE_SIZE, subject,
-                        g_strdup_printf(_("page size %1$s in a segment of %2$s"), size, segment),
-                        g_strdup(_("a page that fits into its segment")));
-        }
-        return FALSE;
-    }
-
-    if (virtHptEntryGetAddress(&subject->entry, &subject->size, subject->slot, check->order,
-                               address))
-        return TRUE;
-    if (countFinding(check, VIRT_HPT_RULE_HASH_PLACEMENT))
+    } else if (countFinding(check, VIRT_HPT_RULE_HASH_PLACEMENT)) {
         reportPlacement(check, subject, hash);
+    }
     return FALSE;
 }
 
@@ -353,9 +358,10 @@ checkEntry(Check *check, guint64 slot)
     check->valid++;
     check->bolted += (subject.entry.v & VIRT_HPT_V_BOLTED) != 0;
 
-    if (!checkPageSize(check, &subject))
+    if (!decodePageSize(check, &subject))
         return;
     countPlacement(check, &subject.size);
+    checkPageSize(check, &subject);
     checkRpn(check, &subject);
     checkAvpnWidth(check, &subject);
     if (checkPlacement(check, &subject, &address))
