@@ -1,0 +1,194 @@
+/*
+ * test_htab_check.c: each rule finds what it is there for, and nothing else
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Proves for each case of htabdata/checks.ini that an entry planted into a sound table is
+ * reported by exactly the expected rule, at its slot, in the expected words; that findings are
+ * capped but counted; and that rule names are stable.
+ *
+ * Requires nothing.
+ */
+
+#include <string.h>
+
+#include "htab/htab_check.h"
+#include "htab_testutils.h"
+
+static GKeyFile *cases;
+
+/* The key of the case, else that of [sound] */
+static guint64
+getNumber(const char *group, const char *key)
+{
+    if (!g_key_file_has_key(cases, group, key, NULL))
+        group = "sound";
+    return g_key_file_get_uint64(cases, group, key, NULL);
+}
+
+static void
+plant(VirtHptTable *table, const char *group)
+{
+    g_auto(GStrv) entries = g_key_file_get_string_list(cases, group, "entries", NULL, NULL);
+
+    g_assert_nonnull(entries);
+    testSetEntries(table, entries);
+}
+
+static VirtHptTable *
+makeTable(const char *group)
+{
+    VirtHptTable *table = virtHptTableNew((guint)getNumber("sound", "order"), TEST_MAX_BYTES, NULL);
+
+    if (g_key_file_get_boolean(cases, group, "empty", NULL))
+        return table;
+    if (!g_key_file_get_boolean(cases, group, "bare", NULL))
+        plant(table, "sound");
+    plant(table, group);
+    return table;
+}
+
+static void
+checkFinding(const VirtHptFinding *finding, char **expected, const VirtHptTable *table)
+{
+    g_autofree char *slot = finding->slot == VIRT_HPT_NO_SLOT
+                                ? g_strdup("-")
+                                : g_strdup_printf("%x", (guint)finding->slot);
+
+    g_assert_cmpuint(g_strv_length(expected), ==, 4);
+    g_assert_cmpstr(virtHptRuleGetName(finding->rule), ==, expected[0]);
+    g_assert_cmpstr(slot, ==, expected[1]);
+    g_assert_cmpstr(finding->found, ==, expected[2]);
+    g_assert_cmpstr(finding->expected, ==, expected[3]);
+    g_assert_cmpint(finding->severity, ==, virtHptRuleGetSeverity(finding->rule));
+    if (finding->slot != VIRT_HPT_NO_SLOT)
+        g_assert_cmphex(finding->entry.v, ==, virtHptTableGet(table, finding->slot).v);
+    else
+        g_assert_cmphex(finding->entry.v, ==, 0);
+}
+
+static void
+testCase(gconstpointer data)
+{
+    const char *group = data;
+    g_autoptr(VirtHptTable) table = makeTable(group);
+    g_autoptr(VirtHptReport) report = NULL;
+    VirtHptCheckContext context = {0};
+    guint64 total = 0;
+
+    context.maxPageShift = (guint)getNumber(group, "maxPageShift");
+    context.ramBytes = getNumber(group, "ramBytes");
+    context.orderBytes = getNumber(group, "orderBytes");
+    context.power9 = g_key_file_get_boolean(cases, group, "power9", NULL);
+    report = virtHptTableCheck(table, &context);
+
+    for (guint i = 0;; i++) {
+        g_autofree char *key = g_strdup_printf("finding%u", i);
+        g_auto(GStrv) expected = g_key_file_get_string_list(cases, group, key, NULL, NULL);
+
+        if (!expected) {
+            g_assert_cmpuint(report->findings->len, ==, i);
+            break;
+        }
+        g_assert_cmpuint(report->findings->len, >, i);
+        checkFinding(g_ptr_array_index(report->findings, i), expected, table);
+    }
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++)
+        total += report->counts[i];
+    g_assert_cmpuint(total, ==, report->findings->len);
+}
+
+static void
+testCap(void)
+{
+    g_autoptr(VirtHptTable) table = virtHptTableNew(18, TEST_MAX_BYTES, NULL);
+    VirtHptCheckContext context = {0};
+    static const guint caps[] = {0, 1, 40, 1000};
+    static const guint kept[] = {16, 1, 40, 100};
+
+    for (guint64 slot = 0; slot < 100; slot++) {
+        const VirtHptEntry entry = {0x8000000000000011, 0};
+
+        virtHptTableSet(table, slot * 8, &entry);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(caps); i++) {
+        g_autoptr(VirtHptReport) report = NULL;
+
+        context.maxPerRule = caps[i];
+        report = virtHptTableCheck(table, &context);
+        g_assert_cmpuint(report->findings->len, ==, kept[i]);
+        g_assert_cmpuint(report->counts[VIRT_HPT_RULE_SEGMENT_RESERVED], ==, 100);
+        g_assert_cmpuint(virtHptReportCount(report, VIRT_HPT_SEVERITY_ERROR), ==, 100);
+        g_assert_cmpuint(virtHptReportCount(report, VIRT_HPT_SEVERITY_WARNING), ==, 0);
+    }
+}
+
+static void
+testPlacement(void)
+{
+    static const VirtHptPlacement expected[] = {
+        {{12, 12}, 2, 4}, {{12, 24}, 1, 4}, {{16, 16}, 3, 8}, {{16, 24}, 1, 8}, {{24, 24}, 1, 15},
+    };
+    g_autoptr(VirtHptTable) table = makeTable("a sound table has no findings");
+    g_autoptr(VirtHptReport) report = virtHptTableCheck(table, NULL);
+
+    g_assert_cmpuint(report->ptegBits, ==, 15);
+    g_assert_cmpuint(report->placement->len, ==, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < report->placement->len; i++) {
+        const VirtHptPlacement *p = &g_array_index(report->placement, VirtHptPlacement, i);
+
+        g_assert_cmpuint(p->size.base, ==, expected[i].size.base);
+        g_assert_cmpuint(p->size.actual, ==, expected[i].size.actual);
+        g_assert_cmpuint(p->entries, ==, expected[i].entries);
+        g_assert_cmpuint(p->verifiable, ==, expected[i].verifiable);
+    }
+}
+
+/* They stand in records: an old record must keep its meaning */
+static void
+testNames(void)
+{
+    static const char *const names[VIRT_HPT_RULE_COUNT] = {
+        "order-range",       "order-ram",       "segment-reserved", "page-size",
+        "page-size-unusual", "page-size-limit", "rpn-alignment",    "rpn-range",
+        "hash-placement",    "duplicate",       "avpn-width",       "no-bolted",
+    };
+    VirtHptRule rule = VIRT_HPT_RULE_COUNT;
+
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
+        g_assert_cmpstr(virtHptRuleGetName((VirtHptRule)i), ==, names[i]);
+        g_assert_true(virtHptRuleFromName(names[i], &rule));
+        g_assert_cmpuint(rule, ==, i);
+        g_assert_cmpuint(strlen(virtHptRuleGetSummary((VirtHptRule)i)), >, 0);
+    }
+    g_assert_false(virtHptRuleFromName("order", &rule));
+    g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_NOTE), ==, "note");
+    g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_WARNING), ==, "warning");
+    g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_ERROR), ==, "error");
+}
+
+int
+main(int argc, char **argv)
+{
+    g_auto(GStrv) groups = NULL;
+    int rc;
+
+    g_test_init(&argc, &argv, NULL);
+
+    cases = testLoadCases("checks.ini");
+    groups = g_key_file_get_groups(cases, NULL);
+    for (guint i = 0; groups[i]; i++) {
+        g_autofree char *path = g_strdup_printf("/htab/check/%s", groups[i]);
+
+        if (strcmp(groups[i], "sound") != 0)
+            g_test_add_data_func(path, groups[i], testCase);
+    }
+    g_test_add_func("/htab/check/findings are capped a rule and all counted", testCap);
+    g_test_add_func("/htab/check/the report says how much of the placement is verified",
+                    testPlacement);
+    g_test_add_func("/htab/check/names of rules are stable", testNames);
+
+    rc = g_test_run();
+    g_key_file_free(cases);
+    return rc;
+}
