@@ -61,10 +61,11 @@ checkFinding(const VirtHptFinding *finding, char **expected, const VirtHptTable 
     g_assert_cmpstr(finding->found, ==, expected[2]);
     g_assert_cmpstr(finding->expected, ==, expected[3]);
     g_assert_cmpint(finding->severity, ==, virtHptRuleGetSeverity(finding->rule));
-    if (finding->slot != VIRT_HPT_NO_SLOT)
+    if (finding->slot != VIRT_HPT_NO_SLOT) {
         g_assert_cmphex(finding->entry.v, ==, virtHptTableGet(table, finding->slot).v);
-    else
+    } else {
         g_assert_cmphex(finding->entry.v, ==, 0);
+    }
 }
 
 static void

@@ -92,9 +92,10 @@ testVerifiableBits(void)
         {{16, 24}, 24, 10}, {{24, 24}, 18, 11}, {{34, 34}, 24, 17}, {{12, 12}, 5, 0},
     };
 
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_assert_cmpuint(virtHptPageSizeVerifiableBits(&cases[i].size, cases[i].order), ==,
                          cases[i].bits);
+    }
 }
 
 static void

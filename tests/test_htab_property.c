@@ -202,7 +202,7 @@ testMutations(void)
 static void
 testGarbage(void)
 {
-    const VirtHptCheckContext context = {24, 1 << 30, 1 << 30, TRUE, 3};
+    const VirtHptCheckContext context = {24, TEST_MAX_BYTES, TEST_MAX_BYTES, TRUE, 3};
 
     for (guint i = 0; i < ROUNDS; i++) {
         g_autoptr(VirtHptTable) table = randomTable(200);
@@ -210,7 +210,7 @@ testGarbage(void)
         VirtHptTableStats stats;
 
         virtHptTableGetStats(table, &stats);
-        g_assert_cmpuint(report->findings->len, <=, 3 * VIRT_HPT_RULE_COUNT);
+        g_assert_cmpuint(report->findings->len, <=, G_GUINT64_CONSTANT(3) * VIRT_HPT_RULE_COUNT);
         for (guint j = 1; j < report->findings->len; j++) {
             const VirtHptFinding *a = g_ptr_array_index(report->findings, j - 1);
             const VirtHptFinding *b = g_ptr_array_index(report->findings, j);

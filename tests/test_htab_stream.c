@@ -42,17 +42,17 @@ parseStream(const char *hex)
 static gboolean
 parseEncoding(const char *group, VirtHptEncoding *encoding)
 {
+    static const char *const names[] = {"qemu", "kvm-le", "kvm-be"};
     g_autofree char *name = g_key_file_get_string(cases, group, "encoding", NULL);
 
-    if (strcmp(name, "qemu") == 0)
-        *encoding = VIRT_HPT_ENCODING_QEMU;
-    else if (strcmp(name, "kvm-le") == 0)
-        *encoding = VIRT_HPT_ENCODING_KVM_LE;
-    else if (strcmp(name, "kvm-be") == 0)
-        *encoding = VIRT_HPT_ENCODING_KVM_BE;
-    else
-        return FALSE;
-    return TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *encoding = (VirtHptEncoding)i;
+            return TRUE;
+        }
+    }
+    g_assert_cmpstr(name, ==, "canonical");
+    return FALSE;
 }
 
 static VirtHptTable *
