@@ -69,7 +69,7 @@ checkRecord(const VirtHptRecordHeader *header, guint64 offset, gpointer opaque, 
     if (header->invalid > 0) {
         g_set_error(
             error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-            _("HPT record at byte %1$llu: %2$u invalid slots at index 0x%3$x, expected none in the canonical form"),
+            _("HPT record at byte %1$llu: n_invalid is %2$u at index 0x%3$x, expected 0 in the canonical form"),
             (unsigned long long)offset, header->invalid, header->index);
         return FALSE;
     }

@@ -413,7 +413,7 @@ virtHptTableCheck(const VirtHptTable *table, const VirtHptCheckContext *context)
 
     if (check.valid > 0 && check.bolted == 0 && countFinding(&check, VIRT_HPT_RULE_NO_BOLTED)) {
         keepFinding(&check, VIRT_HPT_RULE_NO_BOLTED, NULL,
-                    g_strdup_printf(_("%1$llu entries, none of them bolted"),
+                    g_strdup_printf(_("none of the entries is bolted, of %1$llu"),
                                     (unsigned long long)check.valid),
                     g_strdup(_("bolted entries for the guest's kernel")));
     }

@@ -28,10 +28,10 @@ typedef enum {
  * The rules.  Their names (virtHptRuleGetName()) are stable: they stand in records and in JSON.
  */
 typedef enum {
-    VIRT_HPT_RULE_ORDER_RANGE,          /* order outside 18..46 */
+    VIRT_HPT_RULE_ORDER_RANGE,          /* order outside 18..46: no VirtHptTable has one */
     VIRT_HPT_RULE_ORDER_RAM,            /* order far from what the guest's RAM implies */
     VIRT_HPT_RULE_SEGMENT_RESERVED,     /* B is 2 or 3 */
-    VIRT_HPT_RULE_PAGE_SIZE,            /* L and the low RPN bits encode no page size */
+    VIRT_HPT_RULE_PAGE_SIZE,            /* L and low RPN bits: no page size, or above its segment */
     VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL,    /* 16G, 4K/64K: KVM does not advertise them */
     VIRT_HPT_RULE_PAGE_SIZE_LIMIT,      /* above the machine's cap-hpt-max-page-size */
     VIRT_HPT_RULE_RPN_ALIGNMENT,        /* RPN bits below the actual size are not the encoding */

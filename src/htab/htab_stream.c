@@ -155,9 +155,10 @@ checkHeader(const VirtHptDecoder *decoder, const VirtHptRecordHeader *header, GE
     guint64 end = (guint64)header->index + header->valid + header->invalid;
 
     if (header->valid == 0 && header->invalid == 0) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-                    _("HPT record at byte %1$llu: no slots at index 0x%2$x, expected at least one"),
-                    (unsigned long long)decoder->recordOffset, header->index);
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
+            _("HPT record at byte %1$llu: n_valid and n_invalid are 0 at index 0x%2$x, expected a slot"),
+            (unsigned long long)decoder->recordOffset, header->index);
         return FALSE;
     }
     if (end > slots) {
@@ -408,18 +409,21 @@ virtHptDecoderFinish(VirtHptDecoder *decoder, guint64 offset, GError **error)
         return FALSE;
     }
     if (decoder->state == STATE_ENTRIES) {
+        guint64 last = decoder->slot + decoder->left - 1;
+
         g_set_error(
             error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-            _("HPT stream ends at byte %1$llu, slot 0x%2$llx, expected %3$u more entries of the record at byte %4$llu"),
-            (unsigned long long)offset, (unsigned long long)decoder->slot, decoder->left,
+            _("HPT stream ends at byte %1$llu, slot 0x%2$llx, expected the entries up to slot 0x%3$llx of the record at byte %4$llu"),
+            (unsigned long long)offset, (unsigned long long)decoder->slot, (unsigned long long)last,
             (unsigned long long)decoder->recordOffset);
         return FALSE;
     }
     if (decoder->have > 0) {
         g_set_error(
             error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-            _("HPT stream ends at byte %1$llu, expected %2$u more bytes of a record's header"),
-            (unsigned long long)offset, VIRT_HPT_RECORD_HEADER_SIZE - decoder->have);
+            _("HPT stream ends at byte %1$llu, expected a record header of %2$d bytes at byte %3$llu"),
+            (unsigned long long)offset, VIRT_HPT_RECORD_HEADER_SIZE,
+            (unsigned long long)decoder->partialOffset);
         return FALSE;
     }
     if (decoder->encoding == VIRT_HPT_ENCODING_QEMU && decoder->state != STATE_ENDED) {

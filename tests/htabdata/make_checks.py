@@ -132,7 +132,7 @@ case("a wide address is cut on POWER9", [e],
 
 slot, v, r = one(VA, 40, K64)
 case("no entry is bolted", [(slot, v & ~0x10, r)],
-     [("no-bolted", None, "1 entries, none of them bolted", "bolted entries for the guest's kernel")], bare="true")
+     [("no-bolted", None, "none of the entries is bolted, of 1", "bolted entries for the guest's kernel")], bare="true")
 
 for name, size, implied in (("eight times larger than RAM implies is accepted", 64, 0),
                             ("sixteen times larger than RAM implies is reported", 32, 18),
