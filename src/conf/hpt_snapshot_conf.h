@@ -15,11 +15,11 @@
 G_BEGIN_DECLS
 
 /* The largest descriptor that is read or written, in bytes */
-#define VIRT_HPT_SNAPSHOT_XML_MAX (32 * 1024 * 1024)
+#define VIRT_HPT_SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
 /* The most extents an image may have */
 #define VIRT_HPT_SNAPSHOT_EXTENTS_MAX 65536
 
-#define VIRT_HPT_DIGEST_SIZE 32             /* SHA-256, bytes */
+#define VIRT_HPT_DIGEST_SIZE 32 /* SHA-256, bytes */
 
 typedef enum {
     VIRT_HPT_MMU_HASH,
@@ -27,15 +27,15 @@ typedef enum {
 } VirtHptMmu;
 
 /**
- * VirtHptImageKind:
- * @VIRT_HPT_IMAGE_KIND_STREAM: a bare QEMU migration stream ('stream')
- * @VIRT_HPT_IMAGE_KIND_SAVE_IMAGE: libvirt's save image, also a managed save or an external
+ * VirtHptSnapshotImageKind:
+ * @VIRT_HPT_SNAPSHOT_IMAGE_STREAM: a bare QEMU migration stream ('stream')
+ * @VIRT_HPT_SNAPSHOT_IMAGE_SAVE: libvirt's save image, also a managed save or an external
  *   memory snapshot, which have the same format ('save-image')
  */
 typedef enum {
-    VIRT_HPT_IMAGE_KIND_STREAM,
-    VIRT_HPT_IMAGE_KIND_SAVE_IMAGE,
-} VirtHptImageKind;
+    VIRT_HPT_SNAPSHOT_IMAGE_STREAM,
+    VIRT_HPT_SNAPSHOT_IMAGE_SAVE,
+} VirtHptSnapshotImageKind;
 
 /**
  * VirtHptImagePart:
@@ -121,7 +121,7 @@ typedef struct {
     VirtHptMmu mmu;
     guint order;
     VirtHptTableStats stats;
-    VirtHptImageKind imageKind;
+    VirtHptSnapshotImageKind imageKind;
     char *imageFormat;
     char *imageFile;
     guint64 imageSize;
@@ -150,7 +150,7 @@ VirtHptSnapshotDef *virtHptSnapshotDefParse(const char *xml,
 char *virtHptSnapshotDefFormat(const VirtHptSnapshotDef *def, gsize *length, GError **error);
 
 const char *virtHptMmuGetName(VirtHptMmu mmu);
-const char *virtHptImageKindGetName(VirtHptImageKind kind);
+const char *virtHptSnapshotImageKindGetName(VirtHptSnapshotImageKind kind);
 const char *virtHptImagePartGetName(VirtHptImagePart part);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptSnapshotDef, virtHptSnapshotDefFree)
