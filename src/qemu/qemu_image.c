@@ -109,6 +109,10 @@ readPreamble(VirtHptImage *image, VirtHptSource *source, GError **error)
 
     if (!p)
         return FALSE;
+    if (length == 0) {
+        virtHptSourceSetError(source, 0, VIRT_HPT_ERROR_MALFORMED, error, _("the file is empty"));
+        return FALSE;
+    }
     image->kind = VIRT_HPT_IMAGE_STREAM;
     image->format = "raw";
     if (length >= 4 && memcmp(p, "QEVM", 4) == 0)
@@ -201,4 +205,28 @@ virtHptImageRead(int fd, const char *name, const VirtHptImageOptions *options, G
     }
     image->stat = before;
     return g_steal_pointer(&image);
+}
+
+/**
+ * virtHptImageReadDomainXml:
+ * @fd: the image, open for reading; stays the caller's
+ * @name: what messages call it
+ * @domainXml: (out): domain XML in libvirt's header, unchecked; %NULL where there is none
+ * @error: set on failure, as virtHptImageRead() does
+ *
+ * Reads no further than the header.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptImageReadDomainXml(int fd, const char *name, char **domainXml, GError **error)
+{
+    g_autoptr(VirtHptSource) source = virtHptSourceNewFd(fd, name, error);
+    g_autoptr(VirtHptImage) image = g_new0(VirtHptImage, 1);
+
+    *domainXml = NULL;
+    if (!source || !readPreamble(image, source, error))
+        return FALSE;
+    *domainXml = g_steal_pointer(&image->domainXml);
+    return TRUE;
 }

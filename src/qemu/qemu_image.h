@@ -62,6 +62,7 @@ VirtHptImage *virtHptImageRead(int fd,
 VirtHptImage *virtHptImageReadSource(VirtHptSource *source,
                                      const VirtHptImageOptions *options,
                                      GError **error);
+gboolean virtHptImageReadDomainXml(int fd, const char *name, char **domainXml, GError **error);
 void virtHptImageFree(VirtHptImage *image);
 
 gboolean virtHptImageSameFile(const struct stat *before, const struct stat *after);

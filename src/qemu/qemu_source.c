@@ -99,7 +99,7 @@ virtHptSourceNewBytes(const guint8 *data, gsize length, const char *name)
     source->name = g_strdup(name);
     source->fd = -1;
     source->size = length;
-    source->window = data;
+    source->window = length ? data : (const guint8 *)"";
     source->windowLength = length;
     return source;
 }

@@ -28,9 +28,9 @@ typedef struct {
 /**
  * VirtHptRecordState:
  * @VIRT_HPT_RECORD_CURRENT: all extents of the image agree with the record
- * @VIRT_HPT_RECORD_DAMAGED: the image is the recorded one, and was changed: some extents agree, or
- *   none while inode and times are unchanged
- * @VIRT_HPT_RECORD_STALE: none agree: another image lies at this path now
+ * @VIRT_HPT_RECORD_DAMAGED: the image is the recorded one, and was changed: it has the same
+ *   modification time, or some extent of HPT or machine state agrees
+ * @VIRT_HPT_RECORD_STALE: neither: another image lies at this path now
  *
  * How an image compares with its record.
  */
@@ -67,12 +67,13 @@ typedef struct {
 } VirtHptComparison;
 
 VirtHptRecord *virtHptRecordOpen(const char *path, GError **error);
-VirtHptRecord *virtHptRecordFind(const VirtHptPlace *place, const char *uuid, GError **error);
+VirtHptRecord *virtHptRecordFind(const VirtHptPlace *place, GError **error);
 void virtHptRecordFree(VirtHptRecord *record);
 
 VirtHptTable *virtHptRecordLoadTable(const VirtHptRecord *record, guint64 maxBytes, GError **error);
 gboolean virtHptRecordVerifyState(const VirtHptRecord *record, GError **error);
 
+VirtHptPlace *virtHptRecordOpenImage(const VirtHptRecord *record, GError **error);
 gboolean virtHptRecordCompare(const VirtHptRecord *record,
                               const VirtHptPlace *place,
                               VirtHptComparison *comparison,

@@ -1,0 +1,202 @@
+/*
+ * snapshot_subject.c: what a FILE argument names: an image, or a record
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "snapshot/snapshot_context.h"
+#include "snapshot/snapshot_subject.h"
+
+void
+virtHptSubjectFree(VirtHptSubject *subject)
+{
+    if (!subject)
+        return;
+    if (subject->isRecord)
+        virtHptTableFree(subject->table);
+    virtHptImageFree(subject->image);
+    virtHptRecordFree(subject->record);
+    virtHptPlaceFree(subject->place);
+    g_clear_error(&subject->recordError);
+    g_free(subject->path);
+    g_free(subject);
+}
+
+static gboolean
+openRecord(VirtHptSubject *subject, GError **error)
+{
+    const VirtHptSnapshotDef *def;
+
+    subject->isRecord = TRUE;
+    subject->record = virtHptRecordOpen(subject->path, error);
+    if (!subject->record)
+        return FALSE;
+    def = subject->record->def;
+    subject->place = virtHptRecordOpenImage(subject->record, NULL);
+    subject->mmu = def->mmu;
+    subject->order = def->order;
+    subject->machine = def->machine;
+    subject->ramBytes = def->ramBytes;
+    if (def->mmu == VIRT_HPT_MMU_RADIX)
+        return TRUE;
+    subject->table = virtHptRecordLoadTable(subject->record, virtHptTableDefaultMaxBytes(), error);
+    return subject->table != NULL;
+}
+
+static VirtHptDomainDef *
+domainOf(const VirtHptSubject *subject)
+{
+    const char *xml = subject->image ? subject->image->domainXml : subject->record->def->domainXml;
+
+    return xml ? virtHptDomainDefParse(xml, strlen(xml), subject->path, NULL) : NULL;
+}
+
+static gboolean
+openImage(VirtHptSubject *subject,
+          VirtHptProgressFunc progress,
+          gpointer progressOpaque,
+          GError **error)
+{
+    VirtHptImageOptions options = {.progress = progress, .progressOpaque = progressOpaque};
+    const VirtHptStream *stream;
+
+    subject->place = virtHptPlaceOpen(subject->path, error);
+    if (!subject->place)
+        return FALSE;
+    subject->image = virtHptImageRead(subject->place->fd, subject->path, &options, error);
+    if (!subject->image)
+        return FALSE;
+    stream = subject->image->stream;
+    subject->mmu = stream->hasHpt ? VIRT_HPT_MMU_HASH : VIRT_HPT_MMU_RADIX;
+    subject->table = stream->table;
+    subject->order = stream->order;
+    subject->machine = stream->machine;
+    subject->ramBytes = stream->ramBytes;
+
+    subject->record = virtHptRecordFind(subject->place, &subject->recordError);
+    return TRUE;
+}
+
+/**
+ * virtHptSubjectOpen:
+ * @path: an image, or a record directory
+ * @progress: called as an image is read, or %NULL
+ * @progressOpaque: passed to @progress
+ * @error: set on failure: what opening and reading an image or a record set
+ *
+ * Reads an image whole, or a record's descriptor and table.
+ *
+ * Returns: (transfer full): the subject, or %NULL
+ */
+VirtHptSubject *
+virtHptSubjectOpen(const char *path,
+                   VirtHptProgressFunc progress,
+                   gpointer progressOpaque,
+                   GError **error)
+{
+    g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
+
+    subject->path = g_strdup(path);
+    if (virtHptPlaceIsRecord(path) ? !openRecord(subject, error)
+                                   : !openImage(subject, progress, progressOpaque, error))
+        return NULL;
+    return g_steal_pointer(&subject);
+}
+
+/**
+ * virtHptSubjectGetCheckContext:
+ * @subject: a subject
+ * @context: (out): what it tells about the machine around its table
+ */
+void
+virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context)
+{
+    g_autoptr(VirtHptDomainDef) domain = domainOf(subject);
+    /* A record does not say what else the address space holds. */
+    gboolean ramOnly = subject->image && subject->image->stream->ramOnly;
+
+    virtHptCheckContextInit(context, ramOnly ? subject->ramBytes : 0, subject->ramBytes, domain);
+}
+
+/* Slots that are looked for, and where the last record that holds them was seen. */
+typedef struct {
+    const guint64 *slots;
+    guint64 *offsets;
+    gsize nslots;
+} Search;
+
+static void
+searchRecord(guint64 slot,
+             guint valid,
+             guint invalid G_GNUC_UNUSED,
+             guint64 offset,
+             gpointer opaque)
+{
+    const Search *search = opaque;
+
+    for (gsize i = 0; i < search->nslots; i++) {
+        if (search->slots[i] >= slot && search->slots[i] - slot < valid)
+            search->offsets[i] = offset + VIRT_HPT_RECORD_HEADER_SIZE +
+                                 (search->slots[i] - slot) * VIRT_HPT_ENTRY_SIZE;
+    }
+}
+
+/* In the canonical form offsets follow from the runs alone. */
+static void
+locateInTable(const VirtHptTable *table, Search *search)
+{
+    guint64 slots = virtHptTableGetSlots(table);
+    guint64 offset = 2 * sizeof(guint32);
+    guint64 slot = virtHptTableNextValid(table, 0);
+
+    while (slot < slots) {
+        guint64 limit = MIN(slots, slot + VIRT_HPT_RECORD_MAX);
+        guint64 end = virtHptTableNextInvalid(table, slot, limit);
+
+        searchRecord(slot, (guint)(end - slot), 0, offset, search);
+        offset += VIRT_HPT_RECORD_HEADER_SIZE + (end - slot) * VIRT_HPT_ENTRY_SIZE;
+        slot = virtHptTableNextValid(table, end);
+    }
+}
+
+/**
+ * virtHptSubjectLocate:
+ * @subject: a subject with a table
+ * @slots: slots of it
+ * @offsets: (out): where the entry of each lies, in bytes from the start of the image, or, where
+ *   the subject is a record, of its uncompressed table; %VIRT_HPT_NO_SLOT: nowhere
+ * @nslots: elements of @slots and @offsets
+ * @error: set on failure, as virtHptSubjectOpen() does
+ *
+ * Reads the image once more: offsets are asked for only where something was found.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptSubjectLocate(const VirtHptSubject *subject,
+                     const guint64 *slots,
+                     guint64 *offsets,
+                     gsize nslots,
+                     GError **error)
+{
+    Search search = {.slots = slots, .offsets = offsets, .nslots = nslots};
+    VirtHptImageOptions options = {.stream = {.record = searchRecord, .opaque = &search}};
+    g_autoptr(VirtHptImage) image = NULL;
+
+    for (gsize i = 0; i < nslots; i++)
+        offsets[i] = VIRT_HPT_NO_SLOT;
+    if (nslots == 0)
+        return TRUE;
+    if (subject->isRecord) {
+        locateInTable(subject->table, &search);
+        return TRUE;
+    }
+    image = virtHptImageRead(subject->place->fd, subject->path, &options, error);
+    return image != NULL;
+}
