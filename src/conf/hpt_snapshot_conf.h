@@ -69,12 +69,19 @@ typedef struct {
  * @length: uncompressed length in bytes
  * @zstd: whether the file is zstd-compressed
  * @digest: SHA-256 of the uncompressed bytes
+ * @stored: whether the file itself has a length and a digest, too: a decompressor passes over
+ *   some bits, so that @digest alone does not tell whether the file is as it was written
+ * @storedLength: length of the file in bytes
+ * @storedDigest: SHA-256 of the file
  */
 typedef struct {
     char *file;
     guint64 length;
     gboolean zstd;
     guint8 digest[VIRT_HPT_DIGEST_SIZE];
+    gboolean stored;
+    guint64 storedLength;
+    guint8 storedDigest[VIRT_HPT_DIGEST_SIZE];
 } VirtHptPayload;
 
 /**

@@ -134,6 +134,20 @@ virtHptSnapshotAddImage(xmlNode *root, const VirtHptSnapshotDef *def)
 }
 
 static void
+virtHptSnapshotAddPayload(xmlNode *node, const VirtHptPayload *payload)
+{
+    virtHptSnapshotSetNumber(node, "length", payload->length);
+    virtHptSnapshotSetOptional(node, "compression", payload->zstd ? "zstd" : NULL);
+    virtHptSnapshotAddDigest(node, payload->digest);
+    if (payload->stored) {
+        xmlNode *stored = virtHptSnapshotAdd(node, "stored");
+
+        virtHptSnapshotSetNumber(stored, "length", payload->storedLength);
+        virtHptSnapshotAddDigest(stored, payload->storedDigest);
+    }
+}
+
+static void
 virtHptSnapshotAddTable(xmlNode *root, const VirtHptPayload *payload)
 {
     xmlNode *node;
@@ -142,9 +156,7 @@ virtHptSnapshotAddTable(xmlNode *root, const VirtHptPayload *payload)
         return;
     node = virtHptSnapshotAdd(root, "table");
     virtHptSnapshotSet(node, "file", payload->file);
-    virtHptSnapshotSetNumber(node, "length", payload->length);
-    virtHptSnapshotSetOptional(node, "compression", payload->zstd ? "zstd" : NULL);
-    virtHptSnapshotAddDigest(node, payload->digest);
+    virtHptSnapshotAddPayload(node, payload);
 }
 
 static void
@@ -160,9 +172,7 @@ virtHptSnapshotAddState(xmlNode *root, const VirtHptSnapshotDef *def)
     virtHptSnapshotSetOptional(node, "machine", def->machine);
     if (def->ramBytes)
         virtHptSnapshotSetNumber(node, "ram", def->ramBytes);
-    virtHptSnapshotSetNumber(node, "length", payload->length);
-    virtHptSnapshotSetOptional(node, "compression", payload->zstd ? "zstd" : NULL);
-    virtHptSnapshotAddDigest(node, payload->digest);
+    virtHptSnapshotAddPayload(node, payload);
 }
 
 static void

@@ -321,11 +321,20 @@ virtHptSnapshotReadPayload(xmlNode *node,
                            VirtHptPayload *payload,
                            GError **error)
 {
+    xmlNode *stored = virtHptXmlChild(node, "stored");
+
     /* The schema lets nothing but 'table' and 'state' stand here: names, never paths */
     payload->file = virtHptXmlGetAttribute(node, "file");
     payload->zstd = xmlHasNsProp(node, BAD_CAST "compression", NULL) != NULL;
-    return virtHptXmlReadNumber(node, "length", G_MAXINT64, origin, &payload->length, error) &&
-           virtHptSnapshotReadDigest(node, origin, payload->digest, error);
+    if (!virtHptXmlReadNumber(node, "length", G_MAXINT64, origin, &payload->length, error) ||
+        !virtHptSnapshotReadDigest(node, origin, payload->digest, error))
+        return FALSE;
+    if (!stored)
+        return TRUE;
+    payload->stored = TRUE;
+    return virtHptXmlReadNumber(stored, "length", G_MAXINT64, origin, &payload->storedLength,
+                                error) &&
+           virtHptSnapshotReadDigest(stored, origin, payload->storedDigest, error);
 }
 
 static gboolean

@@ -34,6 +34,8 @@ struct _VirtHptPayloadWriter {
     ZSTD_CCtx *context;
     VirtHptDigest *digest;
     guint64 length;
+    VirtHptDigest *storedDigest;
+    guint64 storedLength;
     guint8 *buffer;
 };
 
@@ -53,7 +55,8 @@ virtHptPayloadWriterNew(int fd, const char *name, GError **error)
     writer->fd = fd;
     writer->name = g_strdup(name);
     writer->digest = virtHptDigestNew(error);
-    if (!writer->digest)
+    writer->storedDigest = writer->digest ? virtHptDigestNew(error) : NULL;
+    if (!writer->storedDigest)
         return NULL;
     writer->context = ZSTD_createCCtx();
     if (!writer->context ||
@@ -77,6 +80,7 @@ virtHptPayloadWriterFree(VirtHptPayloadWriter *writer)
         close(writer->fd);
     ZSTD_freeCCtx(writer->context);
     virtHptDigestFree(writer->digest);
+    virtHptDigestFree(writer->storedDigest);
     g_free(writer->buffer);
     g_free(writer->name);
     g_free(writer);
@@ -96,6 +100,9 @@ compress(VirtHptPayloadWriter *writer, ZSTD_inBuffer *in, ZSTD_EndDirective end,
                         _("cannot compress '%1$s': %2$s"), writer->name, ZSTD_getErrorName(left));
             return FALSE;
         }
+        if (!virtHptDigestUpdate(writer->storedDigest, writer->buffer, out.pos, error))
+            return FALSE;
+        writer->storedLength += out.pos;
         if (full_write(writer->fd, writer->buffer, out.pos) != out.pos) {
             g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                         _("cannot write the file '%1$s' of the record: %2$s"), writer->name,
@@ -155,6 +162,9 @@ virtHptPayloadWriterFinish(VirtHptPayloadWriter *writer, VirtHptPayload *payload
     payload->length = writer->length;
     payload->zstd = TRUE;
     virtHptDigestTake(writer->digest, payload->digest);
+    payload->stored = TRUE;
+    payload->storedLength = writer->storedLength;
+    virtHptDigestTake(writer->storedDigest, payload->storedDigest);
     return TRUE;
 }
 
@@ -164,6 +174,8 @@ typedef struct {
     const char *path;
     VirtHptDigest *digest;
     guint64 length;
+    VirtHptDigest *storedDigest;
+    guint64 storedLength;
     VirtHptWriteFunc write;
     gpointer opaque;
 } Verifier;
@@ -228,11 +240,34 @@ readAll(Verifier *verifier, int fd, ZSTD_DCtx *context, GError **error)
                         g_strerror(errno));
             return FALSE;
         }
+        verifier->storedLength += n;
+        if (!virtHptDigestUpdate(verifier->storedDigest, input, n, error))
+            return FALSE;
         if (context ? !decompress(verifier, context, &in, output, &pending, error)
                     : !verify(verifier, input, n, error))
             return FALSE;
     }
     return pending == 0 || refuse(verifier, error, _("it is truncated"));
+}
+
+/* Compares what was read with what the descriptor says. */
+static gboolean
+judge(const Verifier *verifier, GError **error)
+{
+    const VirtHptPayload *payload = verifier->payload;
+    guint8 digest[VIRT_HPT_DIGEST_SIZE];
+    guint8 storedDigest[VIRT_HPT_DIGEST_SIZE];
+
+    virtHptDigestTake(verifier->digest, digest);
+    virtHptDigestTake(verifier->storedDigest, storedDigest);
+    if (verifier->length != payload->length)
+        return refuse(verifier, error, _("it is shorter than its descriptor says"));
+    if (memcmp(digest, payload->digest, sizeof(digest)) != 0 ||
+        (payload->stored &&
+         (verifier->storedLength != payload->storedLength ||
+          memcmp(storedDigest, payload->storedDigest, sizeof(storedDigest)) != 0)))
+        return refuse(verifier, error, _("its SHA-256 is not the recorded one"));
+    return TRUE;
 }
 
 /**
@@ -258,13 +293,19 @@ virtHptPayloadRead(int fd,
                    GError **error)
 {
     g_autoptr(VirtHptDigest) digest = virtHptDigestNew(error);
+    g_autoptr(VirtHptDigest) storedDigest = digest ? virtHptDigestNew(error) : NULL;
     Verifier verifier = {
-        .payload = payload, .path = path, .digest = digest, .write = write, .opaque = opaque};
-    guint8 result[VIRT_HPT_DIGEST_SIZE];
+        .payload = payload,
+        .path = path,
+        .digest = digest,
+        .storedDigest = storedDigest,
+        .write = write,
+        .opaque = opaque,
+    };
     ZSTD_DCtx *context = NULL;
     gboolean ok;
 
-    if (!digest)
+    if (!storedDigest)
         return FALSE;
     if (payload->zstd) {
         context = ZSTD_createDCtx();
@@ -278,12 +319,5 @@ virtHptPayloadRead(int fd,
     }
     ok = readAll(&verifier, fd, context, error);
     ZSTD_freeDCtx(context);
-    if (!ok)
-        return FALSE;
-    if (verifier.length != payload->length)
-        return refuse(&verifier, error, _("it is shorter than its descriptor says"));
-    virtHptDigestTake(digest, result);
-    if (memcmp(result, payload->digest, sizeof(result)) != 0)
-        return refuse(&verifier, error, _("its SHA-256 is not the recorded one"));
-    return TRUE;
+    return ok && judge(&verifier, error);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "conf/hpt_snapshot_conf.h"
+#include "htab/htab_error.h"
 #include "htab/htab_stream.h"
 
 G_BEGIN_DECLS

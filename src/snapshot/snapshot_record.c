@@ -88,10 +88,10 @@ readDescriptor(const VirtHptRecord *record, GError **error)
 
     if (fd < 0)
         return NULL;
-    if (fstat(fd, &st) < 0 || st.st_size > VIRT_HPT_SNAPSHOT_XML_MAX) {
+    if (fstat(fd, &st) < 0 || (guint64)st.st_size > VIRT_HPT_SNAPSHOT_XML_MAX) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_LIMIT,
-                    _("'%1$s' is too large: expected at most %2$u bytes"), origin,
-                    VIRT_HPT_SNAPSHOT_XML_MAX);
+                    _("'%1$s' is too large: expected at most %2$lu bytes"), origin,
+                    (gulong)VIRT_HPT_SNAPSHOT_XML_MAX);
         close(fd);
         return NULL;
     }

@@ -8,6 +8,7 @@
 
 #include "conf/hpt_snapshot_conf.h"
 #include "htab/htab_check.h"
+#include "htab/htab_error.h"
 #include "qemu/qemu_image.h"
 #include "snapshot/snapshot_place.h"
 

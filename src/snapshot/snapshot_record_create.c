@@ -188,8 +188,8 @@ describeImage(VirtHptSnapshotDef *def,
               const VirtHptPlace *place,
               gboolean beside)
 {
-    def->imageKind = image->kind == VIRT_HPT_IMAGE_SAVE ? VIRT_HPT_IMAGE_KIND_SAVE_IMAGE
-                                                        : VIRT_HPT_IMAGE_KIND_STREAM;
+    def->imageKind = image->kind == VIRT_HPT_IMAGE_SAVE ? VIRT_HPT_SNAPSHOT_IMAGE_SAVE
+                                                        : VIRT_HPT_SNAPSHOT_IMAGE_STREAM;
     def->imageFormat = g_strdup(image->format);
     def->imageFile = g_strdup(beside ? place->name : place->path);
     def->imageSize = image->stream->end;

@@ -247,6 +247,8 @@ describeRule(const VirtHptReport *report, VirtHptRule rule)
 {
     const VirtHptFinding *first = firstFinding(report, rule);
 
+    /* The report keeps at least one finding of each rule that it counts. */
+    g_return_val_if_fail(first, NULL);
     if (first->slot == VIRT_HPT_NO_SLOT)
         return g_strdup_printf(_("%1$s: found %2$s, expected %3$s"), virtHptRuleGetName(rule),
                                first->found, first->expected);

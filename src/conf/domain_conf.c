@@ -1,0 +1,125 @@
+/*
+ * domain_conf.c: what a domain's XML says that bears on its HPT
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "conf/domain_conf.h"
+#include "conf/xml_util.h"
+
+/* As much as a save image's header may hold */
+#define DOMAIN_XML_MAX (16 * 1024 * 1024)
+
+void
+virtHptDomainDefFree(VirtHptDomainDef *def)
+{
+    if (!def)
+        return;
+    g_free(def->type);
+    g_free(def->uuid);
+    g_free(def);
+}
+
+static xmlNode *
+child(const xmlNode *parent, const char *name)
+{
+    for (xmlNode *node = parent ? parent->children : NULL; node; node = node->next) {
+        if (node->type == XML_ELEMENT_NODE && xmlStrEqual(node->name, BAD_CAST name))
+            return node;
+    }
+    return NULL;
+}
+
+static char *
+attribute(const xmlNode *node, const char *name)
+{
+    g_autoptr(xmlChar) value = xmlGetNoNsProp(node, BAD_CAST name);
+
+    return g_strdup((const char *)value);
+}
+
+static char *
+content(const xmlNode *node)
+{
+    g_autoptr(xmlChar) text = node ? xmlNodeGetContent(node) : NULL;
+
+    return text ? g_strstrip(g_strdup((const char *)text)) : NULL;
+}
+
+/* libvirt's scaled integers (docs/formatdomain.rst): bytes where there is no unit */
+static guint64
+unitBytes(const char *unit)
+{
+    static const struct {
+        const char *name;
+        guint64 bytes;
+    } units[] = {
+        {"b", 1},       {"bytes", 1},     {"KB", 1000},
+        {"k", 1 << 10}, {"KiB", 1 << 10}, {"MB", 1000 * 1000},
+        {"M", 1 << 20}, {"MiB", 1 << 20}, {"GB", 1000 * 1000 * 1000},
+        {"G", 1 << 30}, {"GiB", 1 << 30},
+    };
+
+    for (gsize i = 0; unit && i < G_N_ELEMENTS(units); i++) {
+        if (g_ascii_strcasecmp(unit, units[i].name) == 0)
+            return units[i].bytes;
+    }
+    return unit ? 0 : 1;
+}
+
+/* A size that is no page size says nothing. */
+static guint
+pageShift(const xmlNode *node)
+{
+    g_autofree char *text = content(node);
+    g_autofree char *unit = node ? attribute(node, "unit") : NULL;
+    guint64 value;
+    guint64 bytes;
+
+    if (!text || !g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, &value, NULL) ||
+        !g_uint64_checked_mul(&bytes, value, unitBytes(unit)) || bytes == 0 ||
+        (bytes & (bytes - 1)) != 0)
+        return 0;
+    return (guint)g_bit_storage((gulong)bytes) - 1;
+}
+
+/**
+ * virtHptDomainDefParse:
+ * @xml: a domain's XML, untrusted; need not end in NUL
+ * @length: bytes
+ * @origin: where it comes from, for messages, or %NULL
+ * @error: set on failure: %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_LIMIT
+ *
+ * Reads the few facts that matter here.  All else is left to libvirt.
+ *
+ * Returns: (transfer full): the facts, or %NULL
+ */
+VirtHptDomainDef *
+virtHptDomainDefParse(const char *xml, gsize length, const char *origin, GError **error)
+{
+    g_autoptr(VirtHptDomainDef) def = g_new0(VirtHptDomainDef, 1);
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, length, DOMAIN_XML_MAX, origin, error);
+    g_autofree char *uuid = NULL;
+    const xmlNode *root;
+
+    if (!doc)
+        return NULL;
+    root = xmlDocGetRootElement(doc);
+    if (!xmlStrEqual(root->name, BAD_CAST "domain")) {
+        g_autofree char *quoted = virtHptXmlQuote((const char *)root->name);
+
+        virtHptXmlSetError(error, VIRT_HPT_ERROR_MALFORMED, origin, xmlGetLineNo(root),
+                           _("element <%1$s>: expected <domain>"), quoted);
+        return NULL;
+    }
+    def->type = attribute(root, "type");
+    uuid = content(child(root, "uuid"));
+    if (uuid && g_uuid_string_is_valid(uuid))
+        def->uuid = g_ascii_strdown(uuid, -1);
+    def->hptMaxPageShift = pageShift(child(child(child(root, "features"), "hpt"), "maxpagesize"));
+    return g_steal_pointer(&def);
+}
