@@ -23,7 +23,7 @@
 
 /* Extents below this many bytes, and headers, are alike in any two images of one guest: the first
  * section of the HPT holds its order and nothing else. */
-#define IDENTIFYING_MIN 256
+#define IDENTIFYING_MIN 64
 
 /**
  * virtHptRecordStateGetName:

@@ -347,10 +347,12 @@ validateRecord(VirtHptVerdict *verdict, const char *path, GError **error)
     g_autoptr(VirtHptSubject) subject = openRecord(verdict, path, &local);
     gboolean current = TRUE;
 
-    if (!subject) {
+    if (local) {
         g_propagate_error(error, local);
-        return local == NULL;
+        return FALSE;
     }
+    if (!subject)
+        return TRUE;
     if (!subject->place)
         addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-absent",
                 g_strdup_printf(_("the image '%1$s' is not here: only the record was validated"),
@@ -392,10 +394,12 @@ validateByRecord(VirtHptVerdict *verdict,
     gboolean current;
 
     *judged = TRUE;
-    if (!subject) {
+    if (local) {
         g_propagate_error(error, local);
-        return local == NULL;
+        return FALSE;
     }
+    if (!subject)
+        return TRUE;
     if (!subject->place) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                     _("'%1$s': its image went away: try again"), record->path);
