@@ -1,0 +1,253 @@
+/*
+ * cmd_record.c: virt-hpt record and validate: keep a record, and judge by it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "config.h"
+
+#include <glib/gi18n.h>
+
+#include "htab/htab_error.h"
+#include "json.h"
+#include "options.h"
+#include "progress.h"
+#include "snapshot/snapshot_validate.h"
+#include "text.h"
+#include "tool.h"
+
+/* The image that @path names, or that the record @path was made of */
+static VirtHptPlace *
+openPlace(const VirtHptTool *tool, const char *path, GError **error)
+{
+    g_autoptr(VirtHptSubject) subject = NULL;
+
+    if (!virtHptPlaceIsRecord(path))
+        return virtHptPlaceOpen(path, error);
+
+    subject = virtHptToolOpen(tool, path, error);
+    if (!subject)
+        return NULL;
+    if (!subject->place) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' is a record, and its image '%2$s' is not there"), path,
+                    subject->record->def->imageFile);
+        return NULL;
+    }
+    return g_steal_pointer(&subject->place);
+}
+
+/* Findings of the table check that the record keeps, by severity */
+static void
+countFindings(const VirtHptSnapshotDef *def, guint64 counts[VIRT_HPT_SEVERITY_ERROR + 1])
+{
+    for (guint i = 0; i < def->findings->len; i++) {
+        const VirtHptKnownFinding *finding = &g_array_index(def->findings, VirtHptKnownFinding, i);
+
+        counts[finding->severity] += finding->count;
+    }
+}
+
+static void
+recordJson(VirtHptTool *tool,
+           const VirtHptRecord *record,
+           VirtHptRecordOutcome outcome,
+           const guint64 *counts)
+{
+    g_autoptr(JsonBuilder) json = virtHptJsonNew();
+
+    virtHptJsonAddString(json, "record", record->path);
+    virtHptJsonAddString(json, "outcome", virtHptRecordOutcomeGetName(outcome));
+    virtHptJsonAddString(json, "mmu", virtHptMmuGetName(record->def->mmu));
+    virtHptJsonBeginObject(json, "counts");
+    for (int i = VIRT_HPT_SEVERITY_NOTE; i <= VIRT_HPT_SEVERITY_ERROR; i++)
+        virtHptJsonAddUint(json, virtHptSeverityGetName((VirtHptSeverity)i), counts[i]);
+    json_builder_end_object(json);
+    virtHptJsonPrint(json, tool->out);
+}
+
+static void
+recordText(VirtHptTool *tool,
+           const VirtHptRecord *record,
+           VirtHptRecordOutcome outcome,
+           const guint64 *counts)
+{
+    g_autofree char *path = virtHptTextEscape(record->path);
+    guint64 findings = counts[VIRT_HPT_SEVERITY_ERROR] + counts[VIRT_HPT_SEVERITY_WARNING];
+
+    if (!tool->quiet) {
+        switch (outcome) {
+        case VIRT_HPT_RECORD_CREATED:
+            virtHptOutputPrintf(tool->out, _("%s: recorded"), path);
+            break;
+        case VIRT_HPT_RECORD_REPLACED:
+            virtHptOutputPrintf(tool->out, _("%s: recorded anew, the old record was unusable"),
+                                path);
+            break;
+        case VIRT_HPT_RECORD_UNCHANGED:
+        default:
+            virtHptOutputPrintf(tool->out, _("%s: unchanged, the record is current"), path);
+            break;
+        }
+        virtHptOutputPuts(tool->out, "\n");
+    }
+    if (findings > 0) {
+        virtHptOutputPrintf(tool->out,
+                            ngettext("the table has %llu error or warning, see virt-hpt check",
+                                     "the table has %llu errors and warnings, see virt-hpt check",
+                                     (gulong)findings),
+                            (unsigned long long)findings);
+        virtHptOutputPuts(tool->out, "\n");
+    }
+}
+
+VirtHptExit
+virtHptCmdRecord(VirtHptTool *tool, int argc, char **argv)
+{
+    g_auto(GStrv) operands = NULL;
+    g_autoptr(VirtHptPlace) place = NULL;
+    g_autoptr(VirtHptRecord) record = NULL;
+    g_autoptr(GError) error = NULL;
+    guint64 counts[VIRT_HPT_SEVERITY_ERROR + 1] = {0};
+    VirtHptRecordOutcome outcome = VIRT_HPT_RECORD_CREATED;
+    VirtHptExit status;
+
+    if (!virtHptOptionsParse(tool, NULL, argc, argv, &operands, &status))
+        return status;
+
+    place = openPlace(tool, operands[0], &error);
+    if (place) {
+        g_auto(VirtHptProgress) progress;
+
+        virtHptProgressInit(&progress, tool);
+        record = virtHptRecordCreate(place, virtHptProgressUpdate, &progress, &outcome, &error);
+    }
+    if (!record)
+        return virtHptToolFail(tool, error);
+
+    countFindings(record->def, counts);
+    if (tool->json)
+        recordJson(tool, record, outcome, counts);
+    else
+        recordText(tool, record, outcome, counts);
+    if (counts[VIRT_HPT_SEVERITY_ERROR] + counts[VIRT_HPT_SEVERITY_WARNING] > 0)
+        return VIRT_HPT_EXIT_WARNED;
+    return VIRT_HPT_EXIT_GOOD;
+}
+
+static const char *
+resultText(VirtHptResult result)
+{
+    switch (result) {
+    case VIRT_HPT_RESULT_PASSED:
+        return _("passed");
+    case VIRT_HPT_RESULT_WARNED:
+        return _("passed with warnings");
+    case VIRT_HPT_RESULT_NOT_CHECKED:
+        return _("not checked");
+    case VIRT_HPT_RESULT_FAILED:
+    default:
+        return _("failed");
+    }
+}
+
+static void
+verdictJson(VirtHptTool *tool, const char *path, const VirtHptVerdict *verdict)
+{
+    g_autoptr(JsonBuilder) json = virtHptJsonNew();
+
+    virtHptJsonAddString(json, "path", path);
+    virtHptJsonAddString(json, "result", virtHptResultGetName(verdict->result));
+    virtHptJsonAddBool(json, "ram_covered", verdict->ramCovered);
+    virtHptJsonBeginObject(json, "levels");
+    for (gsize i = 0; i < G_N_ELEMENTS(verdict->levels); i++) {
+        virtHptJsonAddString(json, virtHptLevelGetName((VirtHptLevel)i),
+                             virtHptResultGetName(verdict->levels[i]));
+    }
+    json_builder_end_object(json);
+    virtHptJsonBeginArray(json, "facts");
+    for (guint i = 0; i < verdict->facts->len; i++) {
+        const VirtHptFact *fact = g_ptr_array_index(verdict->facts, i);
+
+        virtHptJsonBeginObject(json, NULL);
+        virtHptJsonAddString(json, "level", virtHptLevelGetName(fact->level));
+        virtHptJsonAddString(json, "result", virtHptResultGetName(fact->result));
+        virtHptJsonAddString(json, "code", fact->code);
+        virtHptJsonAddString(json, "message", fact->message);
+        virtHptJsonAddString(json, "advice", fact->advice);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+    virtHptJsonPrint(json, tool->out);
+}
+
+static void
+verdictFacts(VirtHptTool *tool, const VirtHptVerdict *verdict, VirtHptLevel level)
+{
+    for (guint i = 0; i < verdict->facts->len; i++) {
+        const VirtHptFact *fact = g_ptr_array_index(verdict->facts, i);
+        g_autofree char *message = virtHptTextEscape(fact->message);
+        g_autofree char *advice = virtHptTextEscape(fact->advice);
+
+        if (fact->level != level)
+            continue;
+        virtHptOutputPrintf(tool->out, "  %s: %s\n", fact->code, message);
+        if (fact->advice)
+            virtHptOutputPrintf(tool->out, "    %s\n", advice);
+    }
+}
+
+static void
+verdictText(VirtHptTool *tool, const VirtHptVerdict *verdict)
+{
+    static const char *const labels[] = {
+        [VIRT_HPT_LEVEL_RECORD] = N_("Record:"),
+        [VIRT_HPT_LEVEL_TABLE] = N_("Table:"),
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {
+        if (tool->quiet && verdict->levels[i] == VIRT_HPT_RESULT_PASSED)
+            continue;
+        virtHptOutputField(tool->out, _(labels[i]), "%s", resultText(verdict->levels[i]));
+        verdictFacts(tool, verdict, (VirtHptLevel)i);
+    }
+    virtHptOutputField(tool->out, _("Verdict:"), "%s", resultText(verdict->result));
+    virtHptOutputPuts(tool->out, verdict->ramCovered ? _("RAM contents are covered.")
+                                                     : _("RAM contents are not covered."));
+    virtHptOutputPuts(tool->out, "\n");
+}
+
+VirtHptExit
+virtHptCmdValidate(VirtHptTool *tool, int argc, char **argv)
+{
+    g_auto(GStrv) operands = NULL;
+    g_autoptr(VirtHptVerdict) verdict = NULL;
+    g_autoptr(GError) error = NULL;
+    VirtHptExit status;
+
+    if (!virtHptOptionsParse(tool, NULL, argc, argv, &operands, &status))
+        return status;
+    {
+        g_auto(VirtHptProgress) progress;
+
+        virtHptProgressInit(&progress, tool);
+        verdict = virtHptValidate(operands[0], virtHptProgressUpdate, &progress, &error);
+    }
+    if (!verdict)
+        return virtHptToolFailCheck(tool, error);
+
+    if (tool->json)
+        verdictJson(tool, operands[0], verdict);
+    else
+        verdictText(tool, verdict);
+    switch (verdict->result) {
+    case VIRT_HPT_RESULT_PASSED:
+        return VIRT_HPT_EXIT_GOOD;
+    case VIRT_HPT_RESULT_WARNED:
+        return VIRT_HPT_EXIT_WARNED;
+    case VIRT_HPT_RESULT_FAILED:
+    case VIRT_HPT_RESULT_NOT_CHECKED:
+    default:
+        return VIRT_HPT_EXIT_BAD;
+    }
+}
