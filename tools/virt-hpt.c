@@ -73,11 +73,9 @@ static const VirtHptCommand commands[] = {
 static void
 printHelp(VirtHptTool *tool)
 {
-    virtHptOutputPuts(tool->out,
-                      _("Usage:\n  virt-hpt [OPTION...] COMMAND [OPTION...] OPERAND..."));
-    virtHptOutputPuts(tool->out, "\n\n");
-    virtHptOutputPuts(
-        tool->out, _("Reads, checks and records the hashed page table of ppc64 pseries guests."));
+    virtHptOutputPrintf(
+        tool->out, "%s\n\n%s", _("Usage: virt-hpt [OPTION...] COMMAND [OPTION...] OPERAND..."),
+        _("Reads, checks and records the hashed page table of ppc64 pseries guests."));
     virtHptOutputPrintf(tool->out, "\n\n%s\n", _("Commands:"));
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
         virtHptOutputPuts(tool->out, "  ");
