@@ -1,0 +1,84 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# /init of the test guest.  It says what it sees (READY), counts in memory once a second (TICK),
+# writes the count to its disk and reads it back (DISK), and keeps its hash table busy.
+
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+mount -t tmpfs tmpfs /tmp
+
+while read -r module; do
+    insmod "/modules/$module.ko" || echo "E2E FAILED insmod $module"
+done < /modules/order
+
+# Names of devices come after a moment
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -b /dev/vda ] && break
+    sleep 0.2
+done
+[ -d /sys/class/net/eth0 ] && ip link set eth0 up
+
+field() {
+    sed -n "s/^$1[[:space:]]*:[[:space:]]*//p" "$2" | head -n 1
+}
+
+# The firmware tells the guest log2 of the table's size in bytes: two 32-bit words, the second counts
+pft=none
+for file in /proc/device-tree/cpus/PowerPC*/ibm,pft-size; do
+    [ -e "$file" ] && pft=$((0x$(od -An -tx1 -j4 -N4 "$file" | tr -d ' ')))
+done
+page=$(field KernelPageSize /proc/self/smaps | tr -d ' B')
+vda=none
+[ -b /dev/vda ] && vda=$(cat /sys/block/vda/size)
+nic=none
+[ -d /sys/class/net/eth0 ] && nic=eth0
+
+# Processes come and go, and 20 MiB of pages change several times a second: a live migration at low
+# bandwidth does not converge.  The random bytes make pages that differ a little each time.
+churn() {
+    while :; do
+        for copy in 1 2 3 4 5 6 7 8; do
+            cat /bin/busybox > /tmp/churn.$copy
+        done
+        for offset in 1 9 17 25 33 41 49 57; do
+            dd if=/dev/urandom of=/tmp/stable bs=512 seek=$((offset * 128)) count=1 conv=notrunc
+        done 2>/dev/null
+        usleep 100000
+        rm -f /tmp/churn.*
+    done
+}
+
+# Each count goes to a sector of its own and must read back the same, past the page cache
+disk() {
+    while :; do
+        count=$(cat /tmp/count)
+        sector=$((count % 1024 + 8))
+        printf '%-511s\n' "E2E COUNT $count" |
+            dd of=/dev/vda bs=512 seek=$sector conv=notrunc,fsync 2>/dev/null
+        echo 3 > /proc/sys/vm/drop_caches
+        back=$(dd if=/dev/vda bs=512 skip=$sector count=1 2>/dev/null)
+        [ "${back%% *}" = E2E ] || echo "E2E FAILED disk $count '$back'"
+        [ $((count % 5)) -eq 0 ] && echo "E2E DISK $count"
+        sleep 1
+    done
+}
+
+echo 0 > /tmp/count
+dd if=/dev/urandom of=/tmp/stable bs=64k count=64 2>/dev/null
+churn &
+[ "$vda" = none ] || disk &
+
+echo "E2E READY mmu=$(field MMU /proc/cpuinfo) pft=$pft page=$page vda=$vda nic=$nic" \
+    "mem=$(field MemTotal /proc/meminfo | tr -d ' ') release=$(uname -r)" \
+    "cpu=$(field cpu /proc/cpuinfo | tr -c '[:alnum:].\n' _)"
+count=0
+while :; do
+    count=$((count + 1))
+    echo $count > /tmp/count
+    echo "E2E TICK $count"
+    sleep 1
+done
