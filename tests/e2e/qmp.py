@@ -39,7 +39,7 @@ class Qmp:
         line, self._buffer = self._buffer.split(b"\n", 1)
         return json.loads(line)
 
-    def command(self, name: str, fd: int | None = None, **arguments: Any) -> Any:
+    def command(self, name: str, /, fd: int | None = None, **arguments: Any) -> Any:
         """Run a command; '_' in argument names stands for '-'.  fd travels with it (getfd)."""
         message = {"execute": name,
                    "arguments": {key.replace("_", "-"): value for key, value in arguments.items()}}
