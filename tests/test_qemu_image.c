@@ -263,6 +263,14 @@ descriptionLength(const GByteArray *bytes)
     return 0;
 }
 
+/* Contents of pages are long, and all alike to the reader. */
+static gboolean
+isInsidePage(const GByteArray *bytes, guint offset)
+{
+    return offset >= 64 && offset + 128 < bytes->len &&
+           memcmp(bytes->data + offset - 64, bytes->data + offset, 128) == 0;
+}
+
 static void
 testTruncated(gconstpointer opaque)
 {
@@ -270,7 +278,7 @@ testTruncated(gconstpointer opaque)
     g_autoptr(GByteArray) bytes = testLoadImage(image->name);
     gsize whole = bytes->len - descriptionLength(bytes);
 
-    for (guint length = 0; length < bytes->len; length++) {
+    for (guint length = 0; length < bytes->len; length += isInsidePage(bytes, length) ? 61 : 1) {
         g_autoptr(GByteArray) cut = g_byte_array_new();
         g_autoptr(GError) error = NULL;
         g_autoptr(VirtHptImage) read = NULL;
