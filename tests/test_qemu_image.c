@@ -318,7 +318,7 @@ testWindow(void)
     g_autoptr(GByteArray) tail = testLoadImage("hash");
     const guint border = 1024 * 1024;
 
-    for (guint shift = 0; shift < tail->len; shift += 3) {
+    for (guint shift = 0; shift < tail->len; shift += isInsidePage(tail, shift) ? 301 : 1) {
         g_autofree char *xml = g_strnfill(border - shift - 92 - 1, 'x');
         const guint32 header[] = {2, border - shift - 92, 1, 0, 0};
         g_autoptr(GByteArray) bytes = g_byte_array_new();
