@@ -5,11 +5,13 @@
  *
  * Proves that a valid descriptor survives reading and writing, in the one form that we write, and
  * that a descriptor which is not valid is refused, with a message that says why and where.  Needs
- * nothing but the files in hptsnapshotxmldata/:
+ * nothing but the files in hptsnapshotxmldata/
  *
  *   NAME.xml                      read, written, and equal
  *   NAME.xml, NAME-out.xml        read, written in another form
  *   invalid/NAME.xml, NAME.err    refused; the file holds "code: message", or a part of it
+ *
+ * and the examples of docs/formathptsnapshot.rst in docs/examples/.
  *
  * With VIRT_HPT_TEST_REGENERATE_OUTPUT=1 the expected side is written anew.
  */
@@ -137,6 +139,20 @@ testInvalid(gconstpointer opaque)
     }
     if (!testRegenerate(errPath, actual))
         g_assert_cmpstr(actual, ==, expected);
+}
+
+/* An example of the documentation: read, written, and read again */
+static void
+testExample(gconstpointer opaque)
+{
+    g_autofree char *path =
+        g_test_build_filename(G_TEST_DIST, "..", "docs", "examples", opaque, NULL);
+    g_autofree char *example = testRead(path, NULL);
+    g_autoptr(VirtHptSnapshotDef) def = testParse(example);
+    g_autofree char *xml = testFormat(def);
+    g_autoptr(VirtHptSnapshotDef) again = testParse(xml);
+
+    g_assert_cmpstr(again->name, ==, def->name);
 }
 
 /* A descriptor that can be written, for a test to spoil */
@@ -423,6 +439,7 @@ testNamesValues(void)
 
 #define DO_TEST(name) g_test_add_data_func("/conf/valid/" name, name, testSame)
 #define DO_TEST_DIFFERENT(name) g_test_add_data_func("/conf/valid/" name, name, testDifferent)
+#define DO_TEST_EXAMPLE(name) g_test_add_data_func("/conf/example/" name, name, testExample)
 #define DO_TEST_INVALID(name) g_test_add_data_func("/conf/invalid/" name, name, testInvalid)
 
 int
@@ -436,9 +453,13 @@ main(int argc, char **argv)
     DO_TEST("hash");
     DO_TEST("page-sizes");
     DO_TEST("radix");
+    DO_TEST("stored");
     DO_TEST("text-escapes");
 
     DO_TEST_DIFFERENT("any-order");
+
+    DO_TEST_EXAMPLE("hptsnapshot-hash.xml");
+    DO_TEST_EXAMPLE("hptsnapshot-radix.xml");
 
     DO_TEST_INVALID("bolted-above-valid");
     DO_TEST_INVALID("cache-inhibited-above-valid");
@@ -527,6 +548,9 @@ main(int argc, char **argv)
     DO_TEST_INVALID("source-accel");
     DO_TEST_INVALID("source-control");
     DO_TEST_INVALID("state-missing");
+    DO_TEST_INVALID("stored-length");
+    DO_TEST_INVALID("stored-path");
+    DO_TEST_INVALID("stored-without-digest");
     DO_TEST_INVALID("text-between");
     DO_TEST_INVALID("time-negative");
     DO_TEST_INVALID("time-overflow");
