@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A file is read through one window of fixed size.  It is not mapped: whoever may truncate the
+ * A file is read through windows of fixed size.  It is not mapped: whoever may truncate the
  * file could then kill this process with SIGBUS.
  */
 
@@ -17,19 +17,16 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "qemu/qemu_readahead.h"
 #include "qemu/qemu_source.h"
-
-/* Large enough that the cost of a system call vanishes, small enough for the second-level cache. */
-#define WINDOW_SIZE (1024 * 1024)
 
 #define PROGRESS_STEP (16 * 1024 * 1024)
 
 struct _VirtHptSource {
     char *name;
-    int fd; /* -1: all bytes are in @window */
     guint64 size;
     gboolean hasTail;
-    guint8 *buffer; /* owned storage of @window, or %NULL */
+    VirtHptReadahead *readahead; /* where the window comes from, or %NULL: all bytes are in it */
     const guint8 *window;
     guint64 windowOffset; /* of window[0] in the file */
     gsize windowLength;
@@ -59,7 +56,6 @@ virtHptSourceNewFd(int fd, const char *name, GError **error)
     off_t size;
 
     source->name = g_strdup(name);
-    source->fd = fd;
     if (fstat(fd, &st) < 0) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"), name,
                     g_strerror(errno));
@@ -78,8 +74,8 @@ virtHptSourceNewFd(int fd, const char *name, GError **error)
     }
     source->size = (guint64)size;
     source->hasTail = S_ISBLK(st.st_mode);
-    source->buffer = g_malloc(WINDOW_SIZE);
-    source->window = source->buffer;
+    source->readahead = virtHptReadaheadNew(fd, source->size);
+    source->window = (const guint8 *)"";
     return g_steal_pointer(&source);
 }
 
@@ -97,7 +93,6 @@ virtHptSourceNewBytes(const guint8 *data, gsize length, const char *name)
     VirtHptSource *source = g_new0(VirtHptSource, 1);
 
     source->name = g_strdup(name);
-    source->fd = -1;
     source->size = length;
     source->window = length ? data : (const guint8 *)"";
     source->windowLength = length;
@@ -110,7 +105,7 @@ virtHptSourceFree(VirtHptSource *source)
     if (!source)
         return;
     g_free(source->name);
-    g_free(source->buffer);
+    virtHptReadaheadFree(source->readahead);
     g_free(source);
 }
 
@@ -220,32 +215,45 @@ sourceReport(VirtHptSource *source)
     source->progressNext = source->windowOffset + PROGRESS_STEP;
 }
 
-/* Moves the window so that it begins at the next byte and holds at least @length bytes, which
- * the file was found to have. */
+/* Puts the next window in the place of this one, of which @kept bytes are left, at most the
+ * headroom of a window. */
+static gboolean
+sourceNextWindow(VirtHptSource *source, gsize kept, GError **error)
+{
+    guint8 carried[VIRT_HPT_WINDOW_HEADROOM];
+    guint64 offset = source->windowOffset + source->windowLength;
+    gsize skipped = (gsize)(offset % VIRT_HPT_WINDOW_SIZE);
+    guint8 *data;
+    gsize length;
+    int code;
+
+    /* The bytes go with their window. */
+    memcpy(carried, source->window + source->pos, kept);
+    data = virtHptReadaheadGet(source->readahead, offset / VIRT_HPT_WINDOW_SIZE, &length, &code);
+    if (length <= skipped ||
+        (code == 0 && length < MIN(VIRT_HPT_WINDOW_SIZE, source->size - (offset - skipped)))) {
+        virtHptSourceSetError(source, offset - skipped + length, VIRT_HPT_ERROR_IO, error, "%s",
+                              code ? g_strerror(code)
+                                   : _("the file became shorter while it was read"));
+        return FALSE;
+    }
+    data += skipped;
+    memcpy(data - kept, carried, kept);
+    source->window = data - kept;
+    source->windowOffset = offset - kept;
+    source->windowLength = kept + length - skipped;
+    source->pos = 0;
+    sourceReport(source);
+    return TRUE;
+}
+
+/* Makes at least @length bytes follow in the window, which the file was found to have. */
 static gboolean
 sourceFill(VirtHptSource *source, gsize length, GError **error)
 {
-    gsize kept = source->windowLength - source->pos;
-
-    memmove(source->buffer, source->buffer + source->pos, kept);
-    source->windowOffset += source->pos;
-    source->windowLength = kept;
-    source->pos = 0;
-    sourceReport(source);
-    while (source->windowLength < length) {
-        guint64 offset = source->windowOffset + source->windowLength;
-        ssize_t n = pread(source->fd, source->buffer + source->windowLength,
-                          WINDOW_SIZE - source->windowLength, (off_t)offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            virtHptSourceSetError(source, offset, VIRT_HPT_ERROR_IO, error, "%s",
-                                  n < 0 ? g_strerror(errno)
-                                        : _("the file became shorter while it was read"));
+    while (source->windowLength - source->pos < length) {
+        if (!sourceNextWindow(source, source->windowLength - source->pos, error))
             return FALSE;
-        }
-        source->windowLength += (gsize)n;
     }
     return TRUE;
 }
