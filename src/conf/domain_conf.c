@@ -9,7 +9,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/domain_conf.h"
-#include "conf/xml_util.h"
+#include "conf/xml_read.h"
 
 /* As much as a save image's header may hold */
 #define DOMAIN_XML_MAX (16 * 1024 * 1024)
@@ -24,22 +24,11 @@ virtHptDomainDefFree(VirtHptDomainDef *def)
     g_free(def);
 }
 
+/* The child @name of an element that may not be there. */
 static xmlNode *
 child(const xmlNode *parent, const char *name)
 {
-    for (xmlNode *node = parent ? parent->children : NULL; node; node = node->next) {
-        if (node->type == XML_ELEMENT_NODE && xmlStrEqual(node->name, BAD_CAST name))
-            return node;
-    }
-    return NULL;
-}
-
-static char *
-attribute(const xmlNode *node, const char *name)
-{
-    g_autoptr(xmlChar) value = xmlGetNoNsProp(node, BAD_CAST name);
-
-    return g_strdup((const char *)value);
+    return parent ? virtHptXmlChild(parent, name) : NULL;
 }
 
 static char *
@@ -73,10 +62,10 @@ unitBytes(const char *unit)
 
 /* A size that is no page size says nothing. */
 static guint
-pageShift(const xmlNode *node)
+pageShift(xmlNode *node)
 {
     g_autofree char *text = content(node);
-    g_autofree char *unit = node ? attribute(node, "unit") : NULL;
+    g_autofree char *unit = node ? virtHptXmlGetAttribute(node, "unit") : NULL;
     guint64 value;
     guint64 bytes;
 
@@ -104,7 +93,7 @@ virtHptDomainDefParse(const char *xml, gsize length, const char *origin, GError 
     g_autoptr(VirtHptDomainDef) def = g_new0(VirtHptDomainDef, 1);
     g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, length, DOMAIN_XML_MAX, origin, error);
     g_autofree char *uuid = NULL;
-    const xmlNode *root;
+    xmlNode *root;
 
     if (!doc)
         return NULL;
@@ -116,7 +105,7 @@ virtHptDomainDefParse(const char *xml, gsize length, const char *origin, GError 
                            _("element <%1$s>: expected <domain>"), quoted);
         return NULL;
     }
-    def->type = attribute(root, "type");
+    def->type = virtHptXmlGetAttribute(root, "type");
     uuid = content(child(root, "uuid"));
     if (uuid && g_uuid_string_is_valid(uuid))
         def->uuid = g_ascii_strdown(uuid, -1);
