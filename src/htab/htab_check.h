@@ -28,18 +28,18 @@ typedef enum {
  * The rules.  Their names (virtHptRuleGetName()) are stable: they stand in records and in JSON.
  */
 typedef enum {
-    VIRT_HPT_RULE_ORDER_RANGE,          /* order outside 18..46: no VirtHptTable has one */
-    VIRT_HPT_RULE_ORDER_RAM,            /* order far from what the guest's RAM implies */
-    VIRT_HPT_RULE_SEGMENT_RESERVED,     /* B is 2 or 3 */
-    VIRT_HPT_RULE_PAGE_SIZE,            /* L and low RPN bits: no page size, or above its segment */
-    VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL,    /* 16G, 4K/64K: KVM does not advertise them */
-    VIRT_HPT_RULE_PAGE_SIZE_LIMIT,      /* above the machine's cap-hpt-max-page-size */
-    VIRT_HPT_RULE_RPN_ALIGNMENT,        /* RPN bits below the actual size are not the encoding */
-    VIRT_HPT_RULE_RPN_RANGE,            /* cacheable, and outside the guest's RAM */
-    VIRT_HPT_RULE_HASH_PLACEMENT,       /* neither PTEG of its hash */
-    VIRT_HPT_RULE_DUPLICATE,            /* the same virtual page twice */
-    VIRT_HPT_RULE_AVPN_WIDTH,           /* AVPN bits that a POWER9 cannot keep */
-    VIRT_HPT_RULE_NO_BOLTED,            /* entries, and none of them bolted */
+    VIRT_HPT_RULE_ORDER_RANGE,       /* order outside 18..46: no VirtHptTable has one */
+    VIRT_HPT_RULE_ORDER_RAM,         /* order far from what the guest's RAM implies */
+    VIRT_HPT_RULE_SEGMENT_RESERVED,  /* B is 2 or 3 */
+    VIRT_HPT_RULE_PAGE_SIZE,         /* L and low RPN bits: no page size, or above its segment */
+    VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL, /* 16G, 4K/64K: KVM does not advertise them */
+    VIRT_HPT_RULE_PAGE_SIZE_LIMIT,   /* above the machine's cap-hpt-max-page-size */
+    VIRT_HPT_RULE_RPN_ALIGNMENT,     /* RPN bits below the actual size are not the encoding */
+    VIRT_HPT_RULE_RPN_RANGE,         /* cacheable, and outside the guest's RAM */
+    VIRT_HPT_RULE_HASH_PLACEMENT,    /* neither PTEG of its hash */
+    VIRT_HPT_RULE_DUPLICATE,         /* the same virtual page twice */
+    VIRT_HPT_RULE_AVPN_WIDTH,        /* AVPN bits that a POWER9 cannot keep */
+    VIRT_HPT_RULE_NO_BOLTED,         /* entries, and none of them bolted */
     VIRT_HPT_RULE_COUNT,
 } VirtHptRule;
 

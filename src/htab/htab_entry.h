@@ -17,11 +17,11 @@
 G_BEGIN_DECLS
 
 /* First doubleword (V) */
-#define VIRT_HPT_V_B_SHIFT 62               /* 0 = 256 MiB segment, 1 = 1 TiB, 2 and 3 reserved */
+#define VIRT_HPT_V_B_SHIFT 62 /* 0 = 256 MiB segment, 1 = 1 TiB, 2 and 3 reserved */
 #define VIRT_HPT_V_AVPN_SHIFT 7
-#define VIRT_HPT_V_AVPN_BITS 55             /* bits 61:7; AVPN = VA >> 23 */
-#define VIRT_HPT_V_HVLOCK 0x40ULL           /* KVM private; TCG: dirty */
-#define VIRT_HPT_V_ABSENT 0x20ULL           /* KVM private */
+#define VIRT_HPT_V_AVPN_BITS 55   /* bits 61:7; AVPN = VA >> 23 */
+#define VIRT_HPT_V_HVLOCK 0x40ULL /* KVM private; TCG: dirty */
+#define VIRT_HPT_V_ABSENT 0x20ULL /* KVM private */
 #define VIRT_HPT_V_PRIVATE (VIRT_HPT_V_HVLOCK | VIRT_HPT_V_ABSENT)
 #define VIRT_HPT_V_BOLTED 0x10ULL
 #define VIRT_HPT_V_LOCK 0x08ULL
@@ -44,7 +44,7 @@ G_BEGIN_DECLS
 #define VIRT_HPT_R_N 0x04ULL
 #define VIRT_HPT_R_PP 0x03ULL
 
-#define VIRT_HPT_ENTRY_SIZE 16              /* bytes */
+#define VIRT_HPT_ENTRY_SIZE 16 /* bytes */
 #define VIRT_HPT_PTEG_SLOTS 8
 
 /* KVM_PPC_ALLOCATE_HTAB accepts these orders (Linux arch/powerpc/kvm/book3s_64_mmu_hv.c) */

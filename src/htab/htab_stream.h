@@ -26,8 +26,8 @@ typedef enum {
     VIRT_HPT_ENCODING_KVM_BE,
 } VirtHptEncoding;
 
-#define VIRT_HPT_RECORD_HEADER_SIZE 8       /* bytes */
-#define VIRT_HPT_RECORD_MAX 65535           /* valid, or invalid, slots in one record */
+#define VIRT_HPT_RECORD_HEADER_SIZE 8 /* bytes */
+#define VIRT_HPT_RECORD_MAX 65535     /* valid, or invalid, slots in one record */
 
 /* Orders as the spapr/htab section gives them: "no HPT" (radix) is all ones */
 #define VIRT_HPT_STREAM_NO_HPT 0xffffffffU
@@ -42,8 +42,8 @@ typedef enum {
  *
  * Called for each record once its header was found to be sound.
  */
-typedef void (*VirtHptRecordFunc)(guint64 slot, guint valid, guint invalid, guint64 offset,
-                                  gpointer opaque);
+typedef void (
+    *VirtHptRecordFunc)(guint64 slot, guint valid, guint invalid, guint64 offset, gpointer opaque);
 
 /**
  * VirtHptDecoder:
@@ -76,7 +76,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptDecoder, virtHptDecoderFree)
  *
  * Returns: %TRUE, or %FALSE to stop.
  */
-typedef gboolean (*VirtHptWriteFunc)(const guint8 *data, gsize length, gpointer opaque,
+typedef gboolean (*VirtHptWriteFunc)(const guint8 *data,
+                                     gsize length,
+                                     gpointer opaque,
                                      GError **error);
 
 gboolean virtHptTableEncode(const VirtHptTable *table,

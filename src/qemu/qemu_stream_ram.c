@@ -47,7 +47,7 @@ isBaseRam(const char *id)
     /* One backend, or one a NUMA node; old machine types name the object by its path. */
     if (g_str_has_prefix(id, "/objects/"))
         id += strlen("/objects/");
-    return g_str_equal(id, "ppc_spapr.ram") || g_str_has_prefix(id, "ram-node");
+    return g_strcmp0(id, "ppc_spapr.ram") == 0 || g_str_has_prefix(id, "ram-node");
 }
 
 static gboolean
