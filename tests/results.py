@@ -33,7 +33,7 @@ def parse_tap(text):
         if match:
             plan = int(match[1])
             if plan == 0:
-                cases.append((SKIP, "all", match[2] or "no tests"))
+                cases.append((SKIP, "all", re.sub(r"(?i)^skip\S*\s*", "", match[2] or "no tests")))
                 plan = 1
             continue
         match = TAP_LINE.match(line)
@@ -80,7 +80,7 @@ def meson_cases(entry):
         cases, fault = parse_tap(out)
         cases = [(verdict, f"{name}: {case}", note) for verdict, case, note in cases]
         if fault and not good:
-            cases.append((FAIL, name, fault))
+            cases.append((FAIL, name, f"{fault}; exit status {entry.get('returncode')}"))
         elif not good and result != "SKIP" and not any(case[0] == FAIL for case in cases):
             cases.append((FAIL, name, f"{result}, exit status {entry.get('returncode')}"))
         return cases
