@@ -122,14 +122,13 @@ class Console:
 
 
     def settle(self, timeout: float = 60) -> int:
-        """Wait for a moment without disk I/O, half way between two counts; returns the count.
+        """Wait for the start of a second without disk I/O; returns the count.
 
         QEMU under TCG loses an interrupt that is pending when a guest is saved: a guest that is to
         run on after a restore should be saved at such a moment.
         """
-        count = self.wait_count(1, timeout)
-        time.sleep(0.4)
-        return count
+        self.wait_for(f"E2E IDLE {self.counter() + 1}\n", timeout)
+        return self.counter()
 
 
 def make_disk(path: Path, config: Config) -> Path:

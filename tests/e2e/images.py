@@ -27,7 +27,7 @@ from typing import Any, Callable
 import libvirt
 
 from . import assets, sandbox
-from .guest import Config, QemuGuest, emulator_version
+from .guest import Config, GuestError, QemuGuest, emulator_version
 from .libvirthost import LibvirtGuest, LibvirtHost
 
 READ = "read"                   # a reader must read it, and right
@@ -217,7 +217,15 @@ def make_libvirt(maker: Maker) -> None:
         ready = guest.wait_ready()
 
         def make(name: str, write: Callable[[Path], object], **facts: Any) -> None:
-            guest.console.settle()
+            if not maker.wants(name):
+                return
+            try:
+                guest.console.settle()
+            except GuestError as error:
+                # TCG does lose an interrupt now and then; what is made next must not depend on it
+                print(f"# {error}; starting it anew")
+                guest.reboot()
+                guest.console.settle()
             maker.make(name, LV8, ready, write, uuid=guest.uuid,
                        **{"kind": "save-image", "format": "raw", **facts})
 

@@ -160,6 +160,15 @@ class LibvirtGuest:
         if self.domain.isActive():
             self.domain.destroy()
 
+    def reboot(self) -> None:
+        """Start it cold, whatever it is doing; its managed save is dropped."""
+        self.destroy()
+        if self.domain.hasManagedSaveImage():
+            self.domain.managedSaveRemove()
+        self.console.path.unlink(missing_ok=True)
+        self.start()
+        self.wait_ready()
+
     def undefine(self) -> None:
         """Forget the domain with its managed save and snapshot metadata, and remove its disk."""
         self.destroy()

@@ -105,10 +105,18 @@ def _loopback_up() -> None:
         fcntl.ioctl(sock, siocsifflags, struct.pack("16sH22x", b"lo", flags | iff_up))
 
 
-def _follow(child: int) -> int:
-    """Pass signals on to the child, reap whatever ends, return the child's exit status."""
+def _follow(child: int, patience: int = 0) -> int:
+    """Pass signals on to the child, reap whatever ends, return the child's exit status.
+
+    patience: seconds that the child has after a signal; 0: as long as it takes.
+    """
+    def forward(received: int, _frame: object) -> None:
+        os.kill(child, received)
+        signal.alarm(patience)
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: os.kill(child, received))
+        signal.signal(number, forward)
+    signal.signal(signal.SIGALRM, lambda _received, _frame: _exit(1))
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -150,5 +158,7 @@ def enter() -> None:
         _exit(1)
     harness = os.fork()
     if harness != 0:
-        _exit(_follow(harness))
+        _exit(_follow(harness, patience=10))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     _active = True
