@@ -306,6 +306,7 @@ testState(gconstpointer opaque)
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtHptImage) read = testReadImage(state, &options, &error);
 
+    g_assert_nonnull(text);
     g_assert_no_error(error);
     g_assert_false(read->stream->hasHpt);
     g_assert_cmpmem(state->data, state->len, again->data, again->len);

@@ -114,6 +114,7 @@ createOk(const Fixture *fixture, VirtHptRecordOutcome expected)
     g_autoptr(VirtHptRecord) record = create(fixture, expected, &error);
 
     g_assert_no_error(error);
+    g_assert_nonnull(record);
 }
 
 static void
