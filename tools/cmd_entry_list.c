@@ -56,10 +56,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, argumentsClear)
 static char *
 putText(char *p, const char *text)
 {
-    gsize length = strlen(text);
-
-    memcpy(p, text, length);
-    return p + length;
+    return g_stpcpy(p, text);
 }
 
 static char *

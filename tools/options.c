@@ -25,10 +25,12 @@ typedef struct {
     gboolean version;
 } Common;
 
-static GOptionContext *
-newContext(const char *parameters, Common *common)
+#define COMMON_OPTIONS 5
+
+static void
+commonEntries(Common *common, GOptionEntry entries[COMMON_OPTIONS + 1])
 {
-    const GOptionEntry entries[] = {
+    const GOptionEntry all[COMMON_OPTIONS + 1] = {
         {"connect", 'c', 0, G_OPTION_ARG_FILENAME, &common->connection,
          N_("Connect to this libvirt, where the command needs one"), N_("URI")},
         {"json", 0, 0, G_OPTION_ARG_NONE, &common->json, N_("Print JSON"), NULL},
@@ -38,11 +40,18 @@ newContext(const char *parameters, Common *common)
         {"version", 'V', 0, G_OPTION_ARG_NONE, &common->version, N_("Show the version"), NULL},
         {.long_name = NULL},
     };
+
+    memcpy(entries, all, sizeof(all));
+}
+
+static GOptionContext *
+newContext(const char *parameters, const GOptionEntry *common)
+{
     GOptionContext *context = g_option_context_new(parameters);
 
     g_option_context_set_help_enabled(context, FALSE);
     g_option_context_set_translation_domain(context, GETTEXT_PACKAGE);
-    g_option_context_add_main_entries(context, entries, GETTEXT_PACKAGE);
+    g_option_context_add_main_entries(context, common, GETTEXT_PACKAGE);
     return context;
 }
 
@@ -56,6 +65,26 @@ adopt(VirtHptTool *tool, Common *common)
         g_free(tool->connection);
         tool->connection = g_steal_pointer(&common->connection);
     }
+}
+
+/*
+ * GOption takes "--force=no" for "--force": a value where none is expected must not turn into its
+ * opposite.
+ */
+static gboolean
+refuseValues(VirtHptTool *tool, const GOptionEntry *entries, char **argv, VirtHptExit *status)
+{
+    for (; *argv && !g_str_equal(*argv, "--"); argv++) {
+        for (const GOptionEntry *entry = entries; entry->long_name; entry++) {
+            g_autofree char *prefix = g_strdup_printf("--%s=", entry->long_name);
+
+            if (entry->arg == G_OPTION_ARG_NONE && g_str_has_prefix(*argv, prefix)) {
+                *status = virtHptToolUsage(tool, _("option --%s takes no value"), entry->long_name);
+                return FALSE;
+            }
+        }
+    }
+    return TRUE;
 }
 
 static void
@@ -101,9 +130,14 @@ virtHptOptionsParseLeading(VirtHptTool *tool,
                            VirtHptExit *status)
 {
     Common common = {0};
-    g_autoptr(GOptionContext) context = newContext(NULL, &common);
+    GOptionEntry commons[COMMON_OPTIONS + 1];
+    g_autoptr(GOptionContext) context = NULL;
     g_autoptr(GError) error = NULL;
 
+    commonEntries(&common, commons);
+    if (!refuseValues(tool, commons, *argv, status))
+        return FALSE;
+    context = newContext(NULL, commons);
     g_option_context_set_strict_posix(context, TRUE);
     if (!g_option_context_parse(context, argc, argv, &error)) {
         *status = virtHptToolUsage(tool, "%s", error->message);
@@ -178,10 +212,15 @@ virtHptOptionsParse(VirtHptTool *tool,
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &given, NULL, NULL},
         {.long_name = NULL},
     };
+    GOptionEntry commons[COMMON_OPTIONS + 1];
     g_autofree char *parameters = g_strjoinv(" ", (char **)tool->command->operands);
-    g_autoptr(GOptionContext) context = newContext(parameters, &common);
+    g_autoptr(GOptionContext) context = NULL;
     g_autoptr(GError) error = NULL;
 
+    commonEntries(&common, commons);
+    if (entries && !refuseValues(tool, entries, argv, status))
+        return FALSE;
+    context = newContext(parameters, commons);
     if (entries)
         g_option_context_add_main_entries(context, entries, GETTEXT_PACKAGE);
     g_option_context_add_main_entries(context, remaining, GETTEXT_PACKAGE);

@@ -17,6 +17,7 @@
 #include "text.h"
 
 #define DELAY_US G_USEC_PER_SEC
+#define INTERVAL_US (G_USEC_PER_SEC / 10)
 #define COLUMNS_DEFAULT 80
 #define COLUMNS_MIN 30
 #define BAR_MAX 40
@@ -31,6 +32,7 @@ virtHptProgressInit(VirtHptProgress *progress, const VirtHptTool *tool)
 {
     progress->enabled = !tool->quiet && !tool->json && isatty(STDERR_FILENO);
     progress->started = g_get_monotonic_time();
+    progress->drawn = 0;
     progress->columns = 0;
 }
 
@@ -101,13 +103,16 @@ void
 virtHptProgressUpdate(guint64 done, guint64 total, gpointer opaque)
 {
     VirtHptProgress *progress = opaque;
+    gint64 now = g_get_monotonic_time();
     g_autofree char *text = NULL;
     g_autofree char *line = NULL;
     guint width;
 
-    if (!progress->enabled || g_get_monotonic_time() - progress->started < DELAY_US)
+    if (!progress->enabled || now - progress->started < DELAY_US ||
+        now - progress->drawn < INTERVAL_US)
         return;
 
+    progress->drawn = now;
     text = formatBar(done, total, terminalColumns());
     width = (guint)strlen(text);
     /* A shorter line must not leave the end of a longer one behind */

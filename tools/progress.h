@@ -14,6 +14,7 @@ G_BEGIN_DECLS
  * VirtHptProgress:
  * @enabled: whether anybody watches
  * @started: when the step began, monotonic microseconds
+ * @drawn: when it was last drawn, monotonic microseconds
  * @columns: of the line on the terminal, 0: none
  *
  * A bar that appears on standard error once a step has run for a second, and leaves no trace.
@@ -22,6 +23,7 @@ G_BEGIN_DECLS
 typedef struct {
     gboolean enabled;
     gint64 started;
+    gint64 drawn;
     guint columns;
 } VirtHptProgress;
 
