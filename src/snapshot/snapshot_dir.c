@@ -151,9 +151,14 @@ removeDraft(int parent, const char *temporary, int dir)
     return unlinkat(parent, temporary, AT_REMOVEDIR) == 0;
 }
 
-/* Removes what a killed process left: drafts of ours that nobody holds a lock on. */
-static void
-reapDrafts(int parent)
+/**
+ * virtHptDirReapDrafts:
+ * @parent: a directory that holds records, open
+ *
+ * Removes what a killed process left: drafts of ours that nobody holds a lock on.
+ */
+void
+virtHptDirReapDrafts(int parent)
 {
     int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -235,7 +240,6 @@ virtHptDirDraftNew(int parent, const char *path, GError **error)
 
     draft->parent = parent;
     draft->dir = -1;
-    reapDrafts(parent);
     for (guint i = 0; i < DRAFT_ATTEMPTS; i++) {
         g_autofree char *name = draftName(error);
 

@@ -331,6 +331,7 @@ virtHptRecordCreate(const VirtHptPlace *place,
 
     if (!location || !openOld(location, &old, error))
         return NULL;
+    virtHptDirReapDrafts(location->dir);
     if (old && isCurrent(old, place)) {
         *outcome = VIRT_HPT_RECORD_UNCHANGED;
         return g_steal_pointer(&old);
