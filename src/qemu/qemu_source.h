@@ -40,7 +40,7 @@ typedef gboolean (*VirtHptSourceFunc)(const guint8 *data,
  * @total: bytes in all
  * @opaque: the caller's
  *
- * Called a few times a second at most.
+ * Called every 16 MiB or so: a caller that draws must limit itself.
  */
 typedef void (*VirtHptProgressFunc)(guint64 done, guint64 total, gpointer opaque);
 

@@ -20,6 +20,8 @@ typedef enum {
     VIRT_HPT_LEVEL_TABLE,
 } VirtHptLevel;
 
+#define VIRT_HPT_LEVEL_COUNT 2
+
 typedef enum {
     VIRT_HPT_RESULT_PASSED,
     VIRT_HPT_RESULT_WARNED,
@@ -52,7 +54,7 @@ typedef struct {
  */
 typedef struct {
     VirtHptResult result;
-    VirtHptResult levels[2];
+    VirtHptResult levels[VIRT_HPT_LEVEL_COUNT];
     GPtrArray *facts;
     gboolean ramCovered;
 } VirtHptVerdict;
