@@ -33,6 +33,7 @@ from .libvirthost import LibvirtGuest, LibvirtHost
 READ = "read"                   # a reader must read it, and right
 UNSUPPORTED = "unsupported"     # a reader must say that it is not supported
 EITHER = "either"               # right or unsupported, but not wrong
+TORN = "torn"                   # a reader must fail: no consistent table is in it
 
 
 class Unavailable(Exception):
@@ -65,10 +66,10 @@ IMAGES: dict[str, Kind] = {
     "stream-xbzrle": Kind("power8", READ, "xbzrle, several passes"),
     "stream-compress": Kind("power8", READ, "capability 'compress' (QEMU up to 9.0)"),
     "stream-return-path": Kind("power8", READ, "capability 'return-path' over a socket"),
-    "stream-dirty-bitmaps": Kind("power8", READ, "capability 'dirty-bitmaps', one bitmap"),
+    "stream-dirty-bitmaps": Kind("power8", EITHER, "'dirty-bitmaps': POSTCOPY_ADVISE, one bitmap"),
     "stream-postcopy": Kind("power8", EITHER, "'postcopy-ram' advised but not used"),
     "stream-ignore-shared": Kind("power8", EITHER, "'x-ignore-shared': no RAM contents"),
-    "stream-background": Kind("power8", UNSUPPORTED, "'background-snapshot': a torn table"),
+    "stream-background": Kind("power8", TORN, "'background-snapshot'"),
     "stream-mapped-ram": Kind("power8", READ, "'mapped-ram' to a file (QEMU 9.0 and later)"),
     "stream-power9": Kind("power9", READ, "hash on POWER9, 1 GiB"),
     "stream-radix": Kind("radix", READ, "radix on POWER9"),

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 
 from . import images, oracle
-from .support import (GOOD, UNSUPPORTED, TestCase, copy, each, image, report, run_tool)
+from .support import (BAD, COULD_NOT, GOOD, UNSUPPORTED, TestCase, copy, each, image, report,
+                      run_tool)
 
 REFUSED = tuple(name for name, kind in images.IMAGES.items() if kind.expect == images.UNSUPPORTED)
 
@@ -70,6 +71,15 @@ class Refuse(TestCase):
                     self.assertEqual(os.listdir(place), ["image"], result)
             path.unlink()
             place.rmdir()
+
+    def test_torn_table_is_refused(self) -> None:
+        path = image("stream-background")
+        for command in ("inspect", "check", "entry-list", "record"):
+            result = run_tool(command, path)
+            bad = (BAD,) if command == "check" else ()
+            self.assertIn(result.code, (COULD_NOT, UNSUPPORTED, *bad), result)
+            self.assertTrue(result.err.strip(), result)
+        self.assertFalse(path.with_name("stream-background.hpt").exists())
 
     def test_a_stream_without_the_tables_end_is_refused(self) -> None:
         data = bytearray(image("stream-power8").read_bytes())
