@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
 #
 # /init of the test guest.  It says what it sees (READY), counts in memory once a second (TICK),
 # writes the count to its disk and reads it back, says that its disk is IDLE, and keeps its hash table

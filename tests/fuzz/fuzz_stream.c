@@ -80,6 +80,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, size_t size)
         checkTable(image->stream->table);
     machine = readBytes(state->data, state->len, TRUE, again, &error);
     g_assert_no_error(error);
+    g_assert_nonnull(machine);
     g_assert_cmpmem(state->data, state->len, again->data, again->len);
     return 0;
 }
