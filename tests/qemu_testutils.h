@@ -11,7 +11,7 @@
 G_BEGIN_DECLS
 
 /* No test needs a larger table */
-#define TEST_TABLE_MAX (16 * 1024 * 1024)
+#define TEST_TABLE_MAX ((guint64)16 * 1024 * 1024)
 
 GByteArray *testLoadImage(const char *name);
 VirtHptImage *testReadImage(const GByteArray *bytes,

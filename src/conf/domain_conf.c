@@ -12,7 +12,7 @@
 #include "conf/xml_read.h"
 
 /* As much as a save image's header may hold */
-#define DOMAIN_XML_MAX (16 * 1024 * 1024)
+#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
 
 void
 virtHptDomainDefFree(VirtHptDomainDef *def)
@@ -47,10 +47,9 @@ unitBytes(const char *unit)
         const char *name;
         guint64 bytes;
     } units[] = {
-        {"b", 1},       {"bytes", 1},     {"KB", 1000},
-        {"k", 1 << 10}, {"KiB", 1 << 10}, {"MB", 1000 * 1000},
-        {"M", 1 << 20}, {"MiB", 1 << 20}, {"GB", 1000 * 1000 * 1000},
-        {"G", 1 << 30}, {"GiB", 1 << 30},
+        {"b", 1},           {"bytes", 1},    {"KB", 1000},     {"k", 1 << 10},
+        {"KiB", 1 << 10},   {"MB", 1000000}, {"M", 1 << 20},   {"MiB", 1 << 20},
+        {"GB", 1000000000}, {"G", 1 << 30},  {"GiB", 1 << 30},
     };
 
     for (gsize i = 0; unit && i < G_N_ELEMENTS(units); i++) {

@@ -14,7 +14,7 @@
 #define SLOTS 4
 
 /* Below this size a second thread costs more than it saves, in bytes */
-#define PARALLEL_MIN (64 * 1024 * 1024)
+#define PARALLEL_MIN ((guint64)64 * 1024 * 1024)
 
 typedef enum {
     SLOT_EMPTY,

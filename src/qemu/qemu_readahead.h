@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 
 /* Windows begin at multiples of this many bytes.  Large enough that the cost of a system call
  * vanishes. */
-#define VIRT_HPT_WINDOW_SIZE (1024 * 1024)
+#define VIRT_HPT_WINDOW_SIZE ((gsize)1024 * 1024)
 
 /* Bytes in front of a window that its reader may write to */
 #define VIRT_HPT_WINDOW_HEADROOM 4096

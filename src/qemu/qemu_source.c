@@ -20,7 +20,7 @@
 #include "qemu/qemu_readahead.h"
 #include "qemu/qemu_source.h"
 
-#define PROGRESS_STEP (16 * 1024 * 1024)
+#define PROGRESS_STEP ((guint64)16 * 1024 * 1024)
 
 struct _VirtHptSource {
     char *name;

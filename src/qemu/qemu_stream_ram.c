@@ -39,7 +39,7 @@
 
 /* Memory that can be plugged comes in blocks of this size (QEMU hw/ppc/spapr.h
  * SPAPR_MEMORY_BLOCK_SIZE); no other RAM block of a pseries machine is as large. */
-#define SPAPR_MEMORY_BLOCK (256 * 1024 * 1024)
+#define SPAPR_MEMORY_BLOCK ((guint64)256 * 1024 * 1024)
 
 static gboolean
 isBaseRam(const char *id)

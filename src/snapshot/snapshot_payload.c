@@ -26,7 +26,7 @@
  * 3.1.1.1.2); level 3 stays below it. */
 #define WINDOW_LOG_MAX 23
 
-#define CHUNK_SIZE (128 * 1024)
+#define CHUNK_SIZE ((gsize)128 * 1024)
 
 struct _VirtHptPayloadWriter {
     char *name;

@@ -19,7 +19,7 @@
 #include "snapshot/snapshot_payload.h"
 #include "snapshot/snapshot_recordpriv.h"
 
-#define CHUNK_SIZE (256 * 1024)
+#define CHUNK_SIZE ((gsize)256 * 1024)
 
 /* Extents below this many bytes, and headers, are alike in any two images of one guest: the first
  * section of the HPT holds its order and nothing else. */

@@ -12,7 +12,7 @@
 #include "htab/htab_error.h"
 #include "qemu/qemu_image.h"
 
-#define TABLE_MAX (4 * 1024 * 1024)
+#define TABLE_MAX ((guint64)4 * 1024 * 1024)
 
 int LLVMFuzzerTestOneInput(const guint8 *data, size_t size);
 
