@@ -27,7 +27,7 @@ from typing import Iterator
 KERNEL_PACKAGE = "linux-image-powerpc64le"
 BUSYBOX_PACKAGE = "busybox-static"
 
-# In insmod order
+# In insmod order; some are built into newer kernels
 MODULES = (
     "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
     "virtio_blk", "failover", "net_failover", "virtio_net",
@@ -141,7 +141,10 @@ def _fetch(target: Path) -> None:
         shutil.copy(_find(root / "files", "vmlinux-*"), target / "vmlinux")
         shutil.copy(_find(root / "files", "busybox"), target / "busybox")
         (target / "modules").mkdir()
+        builtin = _find(root / "files", "modules.builtin").read_text()
         for module in MODULES:
+            if f"/{module}.ko\n" in builtin:
+                continue
             source = _find(root / "files", f"{module}.ko*")
             data = source.read_bytes()
             if source.suffix == ".xz":
@@ -198,15 +201,16 @@ def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
 def _initramfs(unpacked: Path) -> bytes:
     """busybox, the virtio modules and guest-init.sh as /init."""
     init = (Path(__file__).parent / "guest-init.sh").read_bytes()
-    names = "\n".join(MODULES).encode() + b"\n"
+    modules = [name for name in MODULES if (unpacked / "modules" / f"{name}.ko").exists()]
     entries: list[tuple[str, int, bytes]] = [
         *((name, stat.S_IFDIR | 0o755, b"")
           for name in ("bin", "dev", "proc", "sys", "tmp", "modules")),
         ("bin/busybox", stat.S_IFREG | 0o755, (unpacked / "busybox").read_bytes()),
         ("init", stat.S_IFREG | 0o755, init),
-        ("modules/order", stat.S_IFREG | 0o644, names),
+        ("modules/order", stat.S_IFREG | 0o644,
+         "".join(f"{name}\n" for name in modules).encode()),
     ]
-    for module in MODULES:
+    for module in modules:
         data = (unpacked / "modules" / f"{module}.ko").read_bytes()
         entries.append((f"modules/{module}.ko", stat.S_IFREG | 0o644, data))
     return _cpio(entries)

@@ -168,14 +168,15 @@ class Record(TestCase):
         flip(file, file.stat().st_size // 2)
         self.assertNotEqual(run_tool("validate", path).code, GOOD)
 
-    @each("order='22'", "bolted='8200'", "</digest>")
-    def changed_descriptor_is_found(self, text: str) -> None:
+    @each("order", "valid", "bolted", "digest")
+    def changed_descriptor_is_found(self, what: str) -> None:
         path = self.recorded("save-running")
         file = record_of(path) / "snapshot.xml"
-        content = file.read_bytes().replace(b'"', b"'")
-        at = content.index(text.encode())
-        # A digit or letter becomes its neighbour: still well-formed, no longer true
-        flip(file, at - 1 if text.startswith("</") else at + len(text) - 2)
+        pattern = r"[0-9a-f](?=\s*</digest>)" if what == "digest" else rf"(?<= {what}=.)\d"
+        match = re.search(pattern, file.read_text())
+        self.assertIsNotNone(match)
+        # A digit becomes its neighbour: still well-formed, no longer true
+        flip(file, len(file.read_text()[:match.start()].encode()))
         self.assertNotEqual(run_tool("validate", path).code, GOOD)
 
     def test_next_managed_save_makes_the_record_stale(self) -> None:
