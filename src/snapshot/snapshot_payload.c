@@ -103,7 +103,7 @@ compress(VirtHptPayloadWriter *writer, ZSTD_inBuffer *in, ZSTD_EndDirective end,
         if (!virtHptDigestUpdate(writer->storedDigest, writer->buffer, out.pos, error))
             return FALSE;
         writer->storedLength += out.pos;
-        if (full_write(writer->fd, writer->buffer, out.pos) != out.pos) {
+        if ((size_t)full_write(writer->fd, writer->buffer, out.pos) != out.pos) {
             g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                         _("cannot write the file '%1$s' of the record: %2$s"), writer->name,
                         g_strerror(errno));
@@ -231,10 +231,10 @@ readAll(Verifier *verifier, int fd, ZSTD_DCtx *context, GError **error)
     size_t pending = 0;
     size_t n;
 
-    while ((n = safe_read(fd, input, CHUNK_SIZE)) > 0) {
+    while ((n = (size_t)safe_read(fd, input, CHUNK_SIZE)) > 0) {
         ZSTD_inBuffer in = {.src = input, .size = n};
 
-        if (n == SAFE_READ_ERROR) {
+        if (n == (size_t)SAFE_READ_ERROR) {
             g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                         _("cannot read '%1$s/%2$s': %3$s"), verifier->path, verifier->payload->file,
                         g_strerror(errno));
