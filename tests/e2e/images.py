@@ -333,14 +333,17 @@ def key() -> str:
 
 
 def default_out() -> Path:
-    """The cache for this software's images; others that no run used for three days go."""
+    """The cache for this software's images; of others the two used last stay, and what a run may
+    still be using."""
     base = assets.cache_dir() / "images"
     base.mkdir(exist_ok=True)
     out = base / key()
     out.mkdir(exist_ok=True)
     os.utime(out)
-    for other in base.iterdir():
-        if other.is_dir() and other.stat().st_mtime < time.time() - 3 * 86400:
+    by_use = sorted((path for path in base.iterdir() if path.is_dir()),
+                    key=lambda path: path.stat().st_mtime, reverse=True)
+    for other in by_use[3:]:
+        if other.stat().st_mtime < time.time() - 3600:
             shutil.rmtree(other, ignore_errors=True)
     return out
 
