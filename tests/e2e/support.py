@@ -222,6 +222,9 @@ class TapResult(unittest.TestResult):
         super().addFailure(test, err)
         self._failed(test, err)
 
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        raise RuntimeError("TAP has one line for a test: gather failures instead of subTest()")
+
     def addError(self, test: unittest.TestCase, err: Any) -> None:
         super().addError(test, err)
         if isinstance(test, unittest.TestCase):
