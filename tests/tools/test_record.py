@@ -105,7 +105,7 @@ class Record(virthpt.Case):
                          "Verdict:         passed\nRAM contents are not covered.\n")
 
     def test_damaged_image_fails(self):
-        name = self.real_stream(copy=True)
+        name = self.real_stream()
         self.run_ok("record", name)
         self.damage(name, 20)
         for path in name, f"{name}.hpt":
