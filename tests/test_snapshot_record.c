@@ -21,6 +21,7 @@
 #include <glib/gstdio.h>
 
 #include "qemu_testutils.h"
+#include "snapshot/snapshot_payload.h"
 #include "snapshot/snapshot_validate.h"
 
 typedef struct {
@@ -473,6 +474,38 @@ testMalformed(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
     g_assert_cmpuint(countEntries(fixture->dir), ==, 1);
 }
 
+/* What is written is read back, also where it just fills the reader's buffers. */
+static void
+testPayloadLength(void)
+{
+    const gsize lengths[] = {1, 131071, 131072, 131073, 262144, 1048576};
+    g_autofree guint8 *data = g_malloc0(1048576);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *path = NULL;
+        int fd = g_file_open_tmp("virt-hpt-XXXXXX", &path, &error);
+        g_autoptr(VirtHptPayloadWriter) writer = NULL;
+        VirtHptPayload payload = {0};
+
+        g_assert_no_error(error);
+        writer = virtHptPayloadWriterNew(fd, "state", &error);
+        g_assert_no_error(error);
+        virtHptPayloadWrite(writer, data, lengths[i], &error);
+        g_assert_no_error(error);
+        virtHptPayloadWriterFinish(writer, &payload, &error);
+        g_assert_no_error(error);
+
+        fd = open(path, O_RDONLY);
+        g_assert_cmpint(fd, >=, 0);
+        virtHptPayloadRead(fd, &payload, "record", NULL, NULL, &error);
+        g_assert_no_error(error);
+        close(fd);
+        g_assert_cmpint(g_unlink(path), ==, 0);
+        g_free(payload.file);
+    }
+}
+
 #define TEST(path, data, function) g_test_add(path, Fixture, data, setUp, function, tearDown)
 #define TEST_WITH(path, data, function)                                                            \
     g_test_add(path, Fixture, data, setUpDefault, function, tearDown)
@@ -512,5 +545,6 @@ main(int argc, char **argv)
     TEST("/record/stands-without-its-image", NULL, testImageAbsent);
     TEST("/record/moves-with-its-image", NULL, testMoved);
     TEST("/record/of-a-malformed-image-is-absent", "bad-htab-not-valid", testMalformed);
+    g_test_add_func("/record/payload-of-any-length-is-read-back", testPayloadLength);
     return g_test_run();
 }

@@ -208,7 +208,7 @@ decompress(Verifier *verifier,
            size_t *pending,
            GError **error)
 {
-    gboolean full;
+    gboolean more;
 
     do {
         ZSTD_outBuffer out = {.dst = buffer, .size = CHUNK_SIZE};
@@ -218,8 +218,10 @@ decompress(Verifier *verifier,
             return refuse(verifier, error, ZSTD_getErrorName(*pending));
         if (!verify(verifier, buffer, out.pos, error))
             return FALSE;
-        full = out.pos == out.size;
-    } while (in->pos < in->size || full);
+        /* What filled the buffer may have been the end of the frame: asking for more would begin
+         * another one. */
+        more = out.pos == out.size && *pending > 0;
+    } while (in->pos < in->size || more);
     return TRUE;
 }
 
