@@ -5,7 +5,7 @@
  *
  * Tables are large (2^27 bytes for a guest of 16 GiB) and nearly empty (3 % on an idle guest).
  * The memory comes zeroed from the kernel and only written pages of it become real.  A bit for
- * each chunk of 256 slots tells which were ever written, so that a scan need not fault in the rest.
+ * each chunk of 256 slots tells which may hold an entry, so that a scan need not fault in the rest.
  */
 
 #include "config.h"
@@ -155,6 +155,12 @@ markChunks(VirtHptTable *table, guint64 slot, guint64 n)
         table->chunks[chunk / 64] |= G_GUINT64_CONSTANT(1) << (chunk % 64);
 }
 
+static void
+unmarkChunk(VirtHptTable *table, guint64 chunk)
+{
+    table->chunks[chunk / 64] &= ~(G_GUINT64_CONSTANT(1) << (chunk % 64));
+}
+
 static inline gboolean
 slotIsValid(const VirtHptTable *table, guint64 slot)
 {
@@ -260,6 +266,9 @@ virtHptTableClear(VirtHptTable *table, guint64 slot, guint64 n)
         if (chunkMayHoldEntry(table, slot / CHUNK_SLOTS)) {
             memset(&table->words[slot * WORDS_PER_SLOT], 0,
                    (gsize)(stop - slot) * VIRT_HPT_ENTRY_SIZE);
+            /* Or eight bytes of a hostile stream would clear a mebibyte, again and again. */
+            if (stop - slot == CHUNK_SLOTS)
+                unmarkChunk(table, slot / CHUNK_SLOTS);
         }
         slot = stop;
     }
