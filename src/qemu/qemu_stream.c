@@ -191,9 +191,15 @@ tapPart(const guint8 *data, gsize length, guint64 offset, gpointer opaque, GErro
                                  error);
 }
 
-/* From here on, what is consumed is shown to the caller as @part. */
-static void
-beginPart(VirtHptStreamReader *reader, VirtHptStreamPart part)
+/**
+ * virtHptStreamBeginPart:
+ * @reader: a reader
+ * @part: what follows
+ *
+ * From here on, what is consumed is shown to the caller as @part.
+ */
+void
+virtHptStreamBeginPart(VirtHptStreamReader *reader, VirtHptStreamPart part)
 {
     reader->part = part;
     reader->emit = part == VIRT_HPT_STREAM_PART_HEADER;
@@ -201,9 +207,14 @@ beginPart(VirtHptStreamReader *reader, VirtHptStreamPart part)
         virtHptSourceTap(reader->source, tapPart, reader);
 }
 
-/* From here on, what is consumed is RAM contents, or framing around them. */
-static void
-endPart(VirtHptStreamReader *reader)
+/**
+ * virtHptStreamEndPart:
+ * @reader: a reader
+ *
+ * From here on, what is consumed is RAM contents, or framing around them.
+ */
+void
+virtHptStreamEndPart(VirtHptStreamReader *reader)
 {
     reader->emit = FALSE;
     virtHptSourceTap(reader->source, NULL, NULL);
@@ -382,12 +393,12 @@ readHtabSection(VirtHptStreamReader *reader, const SectionHeader *header, GError
         reader->htabStarted = TRUE;
         reader->htabSection = header->id;
     }
-    beginPart(reader, VIRT_HPT_STREAM_PART_TABLE);
+    virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_TABLE);
     if (!virtHptStreamTake(reader, header->length, error) ||
         !(start ? readHtabStart(reader, error) : readHtabPart(reader, error)) ||
         !readFooter(reader, header, error))
         return FALSE;
-    endPart(reader);
+    virtHptStreamEndPart(reader);
     reader->htabEnded = header->type == SECTION_END;
     return TRUE;
 }
@@ -408,9 +419,9 @@ readRamSection(VirtHptStreamReader *reader, const SectionHeader *header, GError 
     if (start) {
         reader->ramStarted = TRUE;
         reader->ramSection = header->id;
-        beginPart(reader, VIRT_HPT_STREAM_PART_HEADER);
+        virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_HEADER);
     } else {
-        endPart(reader);
+        virtHptStreamEndPart(reader);
     }
     if (!virtHptStreamTake(reader, header->length, error) ||
         !virtHptStreamReadRam(reader, start, error))
@@ -418,7 +429,7 @@ readRamSection(VirtHptStreamReader *reader, const SectionHeader *header, GError 
     reader->emit = start;
     if (!readFooter(reader, header, error))
         return FALSE;
-    endPart(reader);
+    virtHptStreamEndPart(reader);
     reader->ramEnded = header->type == SECTION_END;
     return TRUE;
 }
@@ -548,7 +559,7 @@ readSections(VirtHptStreamReader *reader, GError **error)
         case SECTION_FULL:
             if (!checkBeforeDevices(reader, error) || !emitRamEnd(reader, error))
                 return FALSE;
-            beginPart(reader, VIRT_HPT_STREAM_PART_STATE);
+            virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_STATE);
             return virtHptStreamReadDevices(reader, error);
         default:
             virtHptSourceSetError(reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
@@ -586,7 +597,7 @@ readStream(VirtHptStreamReader *reader, GError **error)
 {
     const guint8 *p;
 
-    beginPart(reader, VIRT_HPT_STREAM_PART_HEADER);
+    virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_HEADER);
     if (!readMagic(reader, error))
         return FALSE;
     p = virtHptSourcePeek(reader->source, 1, error);

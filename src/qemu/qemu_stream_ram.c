@@ -89,8 +89,13 @@ readMappedRam(VirtHptStreamReader *reader, const VirtHptRamBlock *block, GError 
                               block->id);
         return FALSE;
     }
-    return virtHptSourceSkip(reader->source, MAPPED_RAM_HEADER, error) &&
-           skipTo(reader, end, error);
+    if (!virtHptSourceSkip(reader->source, MAPPED_RAM_HEADER, error))
+        return FALSE;
+    virtHptStreamEndPart(reader);
+    if (!skipTo(reader, end, error))
+        return FALSE;
+    virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_HEADER);
+    return TRUE;
 }
 
 static gboolean

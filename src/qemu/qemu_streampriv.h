@@ -70,6 +70,9 @@ virtHptReadBE64(const guint8 *p)
     return GUINT64_FROM_BE(value);
 }
 
+void virtHptStreamBeginPart(VirtHptStreamReader *reader, VirtHptStreamPart part);
+void virtHptStreamEndPart(VirtHptStreamReader *reader);
+
 gboolean virtHptStreamEmit(VirtHptStreamReader *reader,
                            const void *data,
                            gsize length,
