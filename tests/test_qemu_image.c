@@ -35,6 +35,7 @@ static const ImageCase cases[] = {
     {"capabilities", TRUE},
     {"mapped-ram", TRUE},
     {"page-kinds", TRUE},
+    {"ram-continue", TRUE},
     {"save", TRUE},
     {"save-big-endian", TRUE},
     {"bad-capability", FALSE},

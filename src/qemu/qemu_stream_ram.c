@@ -300,6 +300,7 @@ virtHptStreamReadRam(VirtHptStreamReader *reader, gboolean setup, GError **error
         const guint8 *p = virtHptSourcePeek(reader->source, RAM_WORD, error);
         guint64 address;
         guint flags;
+        guint kind;
 
         if (!p)
             return FALSE;
@@ -307,11 +308,12 @@ virtHptStreamReadRam(VirtHptStreamReader *reader, gboolean setup, GError **error
         flags = (guint)(virtHptReadBE64(p) & RAM_FLAGS);
 
         /* A page of a stream's setup is not part of the machine state; neither is a flush. */
-        reader->emit = setup && (flags == RAM_MEM_SIZE || flags == VIRT_HPT_RAM_EOS);
+        kind = flags & ~RAM_CONTINUE;
+        reader->emit = setup && (kind == RAM_MEM_SIZE || kind == VIRT_HPT_RAM_EOS);
         if (!virtHptStreamTake(reader, RAM_WORD, error))
             return FALSE;
 
-        switch (flags & ~RAM_CONTINUE) {
+        switch (kind) {
         case RAM_ZERO:
         case RAM_PAGE:
         case RAM_XBZRLE:
