@@ -38,6 +38,7 @@ static const ImageCase cases[] = {
     {"ram-continue", TRUE},
     {"save", TRUE},
     {"save-big-endian", TRUE},
+    {"save-sparse", TRUE},
     {"bad-capability", FALSE},
     {"bad-capability-count", FALSE},
     {"bad-capability-twice", FALSE},

@@ -520,6 +520,7 @@ main(int argc, char **argv)
     TEST("/record/is-made-whole/radix", "radix", testCreated);
     TEST("/record/is-made-whole/firmware", "firmware", testCreated);
     TEST("/record/is-made-whole/mapped-ram", "mapped-ram", testCreated);
+    TEST("/record/is-made-whole/sparse", "save-sparse", testCreated);
     TEST("/record/of-an-unchanged-image-is-kept", NULL, testUnchanged);
     TEST("/record/is-stale-after-the-next-save", NULL, testStale);
     TEST("/record/tells-an-overwritten-image-by-its-time", NULL, testOverwritten);

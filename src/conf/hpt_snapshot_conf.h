@@ -104,7 +104,7 @@ typedef struct {
  * @order: HPT order; 0 where @mmu is radix
  * @stats: of the table; pteg fill and @mapped are not stored and read back as 0
  * @imageKind: what the image is
- * @imageFormat: 'raw'
+ * @imageFormat: 'raw' or 'sparse'
  * @imageFile: the image's name, relative to the directory that holds the record, or absolute where
  *   the record lies elsewhere
  * @imageSize: bytes
