@@ -91,6 +91,7 @@ static const ImageCase cases[] = {
     {"bad-page-full", FALSE},
     {"bad-page-rdma", FALSE},
     {"bad-page-xbzrle", FALSE},
+    {"bad-ram-block-twice", FALSE},
     {"bad-ram-list-empty-block", FALSE},
     {"bad-ram-list-sum", FALSE},
     {"bad-ram-list-twice", FALSE},

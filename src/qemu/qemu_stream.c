@@ -625,11 +625,13 @@ VirtHptStream *
 virtHptStreamRead(VirtHptSource *source, const VirtHptStreamOptions *options, GError **error)
 {
     g_autoptr(VirtHptStream) stream = streamNew(virtHptSourceGetOffset(source));
+    g_autoptr(GHashTable) blockIndex = g_hash_table_new(g_str_hash, g_str_equal);
     VirtHptStreamReader reader = {
         .source = source,
         .options = options,
         .stream = stream,
         .currentBlock = G_MAXUINT,
+        .blockIndex = blockIndex,
     };
     gboolean ok = readStream(&reader, error);
 

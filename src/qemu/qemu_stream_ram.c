@@ -122,6 +122,12 @@ readBlock(VirtHptStreamReader *reader, guint64 *left, GError **error)
         return FALSE;
     }
     g_array_append_val(stream->ramBlocks, block);
+    if (!g_hash_table_insert(reader->blockIndex, block.id,
+                             GUINT_TO_POINTER(stream->ramBlocks->len - 1))) {
+        virtHptSourceSetError(reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
+                              _("RAM block '%1$s' is listed twice"), block.id);
+        return FALSE;
+    }
     if (!virtHptStreamTakeBE64(reader, &block.length, error))
         return FALSE;
     if (block.length == 0 || block.length > *left ||
@@ -162,18 +168,16 @@ readBlockList(VirtHptStreamReader *reader, guint64 total, GError **error)
 static gboolean
 selectBlock(VirtHptStreamReader *reader, gsize length, GError **error)
 {
-    GArray *blocks = reader->stream->ramBlocks;
     guint64 offset = virtHptSourceGetOffset(reader->source);
+    gpointer index;
     g_autofree char *id =
         virtHptStreamTakeString(reader, length, _("the name of a RAM block"), error);
 
     if (!id)
         return FALSE;
-    for (guint i = 0; i < blocks->len; i++) {
-        if (g_str_equal(g_array_index(blocks, VirtHptRamBlock, i).id, id)) {
-            reader->currentBlock = i;
-            return TRUE;
-        }
+    if (g_hash_table_lookup_extended(reader->blockIndex, id, NULL, &index)) {
+        reader->currentBlock = GPOINTER_TO_UINT(index);
+        return TRUE;
     }
     virtHptSourceSetError(reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
                           _("a page of RAM block '%1$s', which the stream did not list"), id);

@@ -43,7 +43,8 @@ typedef struct {
     gboolean htabEnded;
     guint32 ramSection;
     guint32 htabSection;
-    guint currentBlock; /* index in stream->ramBlocks, G_MAXUINT: none yet */
+    guint currentBlock;     /* index in stream->ramBlocks, G_MAXUINT: none yet */
+    GHashTable *blockIndex; /* name -> index in stream->ramBlocks */
 } VirtHptStreamReader;
 
 static inline guint16
