@@ -506,6 +506,21 @@ testPayloadLength(void)
     }
 }
 
+/* The level says what was checked of the image, and a stale record says nothing of it. */
+static void
+testStaleLevel(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtHptVerdict) verdict = NULL;
+
+    createOk(fixture, VIRT_HPT_RECORD_CREATED);
+    writeNextImage(fixture);
+    verdict = virtHptValidate(fixture->image, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(verdict->levels[VIRT_HPT_LEVEL_RECORD], ==, VIRT_HPT_RESULT_NOT_CHECKED);
+    g_assert_cmpint(verdict->levels[VIRT_HPT_LEVEL_TABLE], ==, VIRT_HPT_RESULT_PASSED);
+}
+
 #define TEST(path, data, function) g_test_add(path, Fixture, data, setUp, function, tearDown)
 #define TEST_WITH(path, data, function)                                                            \
     g_test_add(path, Fixture, data, setUpDefault, function, tearDown)
@@ -547,5 +562,6 @@ main(int argc, char **argv)
     TEST("/record/moves-with-its-image", NULL, testMoved);
     TEST("/record/of-a-malformed-image-is-absent", "bad-htab-not-valid", testMalformed);
     g_test_add_func("/record/payload-of-any-length-is-read-back", testPayloadLength);
+    TEST("/record/that-is-stale-does-not-pass", NULL, testStaleLevel);
     return g_test_run();
 }

@@ -165,6 +165,8 @@ judgeComparison(VirtHptVerdict *verdict, const VirtHptPlace *place, const VirtHp
                     _("'%1$s' is not the image that was recorded: its record says nothing of it"),
                     place->path),
                 _("record it: virt-hpt record"));
+        /* A stale record is no record, however sound it is. */
+        verdict->levels[VIRT_HPT_LEVEL_RECORD] = VIRT_HPT_RESULT_NOT_CHECKED;
         break;
     }
 }
@@ -345,7 +347,7 @@ validateRecord(VirtHptVerdict *verdict, const char *path, GError **error)
 {
     GError *local = NULL;
     g_autoptr(VirtHptSubject) subject = openRecord(verdict, path, &local);
-    gboolean current = TRUE;
+    gboolean current;
 
     if (local) {
         g_propagate_error(error, local);
