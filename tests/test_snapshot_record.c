@@ -521,6 +521,21 @@ testStaleLevel(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
     g_assert_cmpint(verdict->levels[VIRT_HPT_LEVEL_TABLE], ==, VIRT_HPT_RESULT_PASSED);
 }
 
+/* A record that lacks a file is a damaged one, not none. */
+static void
+testMissingFile(Fixture *fixture, gconstpointer file)
+{
+    g_autofree char *path = g_build_filename(fixture->record, file, NULL);
+    gboolean descriptor = g_str_equal(file, "snapshot.xml");
+
+    createOk(fixture, VIRT_HPT_RECORD_CREATED);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    assertVerdict(fixture->image, VIRT_HPT_RESULT_FAILED,
+                  descriptor ? "record-unusable" : "record-damaged");
+    assertVerdict(fixture->record, VIRT_HPT_RESULT_FAILED, "record-damaged");
+    createOk(fixture, VIRT_HPT_RECORD_REPLACED);
+}
+
 #define TEST(path, data, function) g_test_add(path, Fixture, data, setUp, function, tearDown)
 #define TEST_WITH(path, data, function)                                                            \
     g_test_add(path, Fixture, data, setUpDefault, function, tearDown)
@@ -563,5 +578,8 @@ main(int argc, char **argv)
     TEST("/record/of-a-malformed-image-is-absent", "bad-htab-not-valid", testMalformed);
     g_test_add_func("/record/payload-of-any-length-is-read-back", testPayloadLength);
     TEST("/record/that-is-stale-does-not-pass", NULL, testStaleLevel);
+    TEST_WITH("/record/is-damaged-without/descriptor", "snapshot.xml", testMissingFile);
+    TEST_WITH("/record/is-damaged-without/state", "state", testMissingFile);
+    TEST_WITH("/record/is-damaged-without/table", "table", testMissingFile);
     return g_test_run();
 }

@@ -108,22 +108,43 @@ virtHptDirOpen(int parent, const char *name, const char *path, GError **error)
     return fd;
 }
 
+/* A file of the record is not there.  Who replaces a record removes the old one's files. */
+static void
+setMissing(GError **error, int dir, const char *path, const char *file)
+{
+    struct stat byName;
+    struct stat open;
+
+    if (fstat(dir, &open) == 0 &&
+        (lstat(path, &byName) < 0 || byName.st_dev != open.st_dev || byName.st_ino != open.st_ino))
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
+                    _("'%1$s' was replaced while it was read: try again"), path);
+    else
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
+                    _("'%1$s' is missing: make the record anew"), file);
+}
+
 /**
  * virtHptDirOpenFile:
  * @dir: a record directory, open
  * @name: a file in it
- * @path: what messages call the directory
- * @error: set on failure, as virtHptDirOpen() does
+ * @path: of the directory
+ * @error: set on failure: %VIRT_HPT_ERROR_DAMAGED where it is missing, %VIRT_HPT_ERROR_UNTRUSTED,
+ *   %VIRT_HPT_ERROR_IO
  *
  * Returns: the file, open for reading, or -1
  */
 int
 virtHptDirOpenFile(int dir, const char *name, const char *path, GError **error)
 {
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     g_autofree char *file = g_build_filename(path, name, NULL);
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
 
+    if (fd < 0 && errno == ENOENT) {
+        setMissing(error, dir, path, file);
+        return -1;
+    }
     if (fd < 0 && errno != ELOOP) {
         setErrno(error, file, _("cannot open"));
         return -1;

@@ -133,7 +133,8 @@ virtHptRecordOpenAt(const VirtHptLocation *location, GError **error)
  * virtHptRecordOpen:
  * @path: of a record directory
  * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND, %VIRT_HPT_ERROR_UNTRUSTED where a link or
- *   somebody else's file lies in its place, %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_IO
+ *   somebody else's file lies in its place, %VIRT_HPT_ERROR_DAMAGED where it lacks its descriptor,
+ *   %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_LIMIT, %VIRT_HPT_ERROR_IO
  *
  * Returns: (transfer full): the record, its descriptor checked, or %NULL
  */
@@ -228,7 +229,7 @@ readPayload(const VirtHptRecord *record,
  * @record: the record of a guest with a table
  * @maxBytes: the largest table to hold, in bytes
  * @error: set on failure: %VIRT_HPT_ERROR_DAMAGED where the payload is not what was recorded,
- *   %VIRT_HPT_ERROR_LIMIT, %VIRT_HPT_ERROR_NOT_FOUND, %VIRT_HPT_ERROR_UNTRUSTED,
+ *   %VIRT_HPT_ERROR_LIMIT, %VIRT_HPT_ERROR_UNTRUSTED,
  *   %VIRT_HPT_ERROR_IO
  *
  * Returns: (transfer full): the table, verified against its digest, or %NULL
