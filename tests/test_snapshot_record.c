@@ -536,6 +536,21 @@ testMissingFile(Fixture *fixture, gconstpointer file)
     createOk(fixture, VIRT_HPT_RECORD_REPLACED);
 }
 
+/* An image that cannot be opened is there all the same. */
+static void
+testImageUnopenable(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtHptVerdict) verdict = NULL;
+
+    createOk(fixture, VIRT_HPT_RECORD_CREATED);
+    g_assert_cmpint(g_unlink(fixture->image), ==, 0);
+    g_assert_cmpint(mkfifo(fixture->image, 0600), ==, 0);
+    verdict = virtHptValidate(fixture->record, NULL, NULL, &error);
+    g_assert_null(verdict);
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED);
+}
+
 #define TEST(path, data, function) g_test_add(path, Fixture, data, setUp, function, tearDown)
 #define TEST_WITH(path, data, function)                                                            \
     g_test_add(path, Fixture, data, setUpDefault, function, tearDown)
@@ -581,5 +596,6 @@ main(int argc, char **argv)
     TEST_WITH("/record/is-damaged-without/descriptor", "snapshot.xml", testMissingFile);
     TEST_WITH("/record/is-damaged-without/state", "state", testMissingFile);
     TEST_WITH("/record/is-damaged-without/table", "table", testMissingFile);
+    TEST("/record/does-not-pass-with-an-image-that-cannot-be-opened", NULL, testImageUnopenable);
     return g_test_run();
 }

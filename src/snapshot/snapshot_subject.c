@@ -23,6 +23,7 @@ virtHptSubjectFree(VirtHptSubject *subject)
     virtHptImageFree(subject->image);
     virtHptRecordFree(subject->record);
     virtHptPlaceFree(subject->place);
+    g_clear_error(&subject->placeError);
     g_clear_error(&subject->recordError);
     g_free(subject->path);
     g_free(subject);
@@ -38,7 +39,7 @@ openRecord(VirtHptSubject *subject, GError **error)
     if (!subject->record)
         return FALSE;
     def = subject->record->def;
-    subject->place = virtHptRecordOpenImage(subject->record, NULL);
+    subject->place = virtHptRecordOpenImage(subject->record, &subject->placeError);
     subject->mmu = def->mmu;
     subject->order = def->order;
     subject->machine = def->machine;

@@ -14,6 +14,7 @@ G_BEGIN_DECLS
  * VirtHptSubject:
  * @path: as the caller gave it
  * @place: of the image; %NULL where @path names a record whose image is not there
+ * @placeError: why the image of a record could not be opened, or %NULL
  * @image: what was read from the image; %NULL where @path names a record
  * @record: the record named, or found for the image; %NULL: none, or unusable
  * @recordError: why a record that is there cannot be used, or %NULL
@@ -29,6 +30,7 @@ G_BEGIN_DECLS
 typedef struct {
     char *path;
     VirtHptPlace *place;
+    GError *placeError;
     VirtHptImage *image;
     VirtHptRecord *record;
     GError *recordError;

@@ -355,13 +355,18 @@ validateRecord(VirtHptVerdict *verdict, const char *path, GError **error)
     }
     if (!subject)
         return TRUE;
-    if (!subject->place)
+    if (subject->place) {
+        if (!compare(verdict, subject, &current, error))
+            return FALSE;
+    } else if (!g_error_matches(subject->placeError, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&subject->placeError));
+        return FALSE;
+    } else {
         addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-absent",
                 g_strdup_printf(_("the image '%1$s' is not here: only the record was validated"),
                                 subject->record->def->imageFile),
                 NULL);
-    else if (!compare(verdict, subject, &current, error))
-        return FALSE;
+    }
     checkTable(verdict, subject, subject->record);
     return TRUE;
 }
