@@ -551,6 +551,30 @@ testImageUnopenable(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
     g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED);
 }
 
+/* There can be no record in the state directory that is named after such a path. */
+static void
+testLongPath(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    const char xml[] =
+        "<domain type='kvm'><uuid>5c0a3b6e-3ad0-4a1c-9f0e-6f1d2a7b8c9d</uuid></domain>";
+    const guint32 fields[] = {2, sizeof(xml), 1, 0, 0};
+    g_autofree char *part = g_strnfill(200, 'x');
+    g_autofree char *dir = g_build_filename(fixture->dir, part, NULL);
+    g_autofree char *path = g_build_filename(dir, "guest.save", NULL);
+    g_autoptr(GByteArray) stream = testLoadImage("hash");
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    g_byte_array_set_size(bytes, 92);
+    memset(bytes->data, 0, 92);
+    memcpy(bytes->data, "LibvirtQemudSave", 16);
+    memcpy(bytes->data + 16, fields, sizeof(fields));
+    g_byte_array_append(bytes, (const guint8 *)xml, sizeof(xml));
+    g_byte_array_append(bytes, stream->data, stream->len);
+    g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+    writeFile(path, bytes->data, bytes->len);
+    assertVerdict(path, VIRT_HPT_RESULT_PASSED, "record-none");
+}
+
 #define TEST(path, data, function) g_test_add(path, Fixture, data, setUp, function, tearDown)
 #define TEST_WITH(path, data, function)                                                            \
     g_test_add(path, Fixture, data, setUpDefault, function, tearDown)
@@ -597,5 +621,6 @@ main(int argc, char **argv)
     TEST_WITH("/record/is-damaged-without/state", "state", testMissingFile);
     TEST_WITH("/record/is-damaged-without/table", "table", testMissingFile);
     TEST("/record/does-not-pass-with-an-image-that-cannot-be-opened", NULL, testImageUnopenable);
+    TEST("/record/is-none-for-an-image-of-a-long-path", NULL, testLongPath);
     return g_test_run();
 }

@@ -132,8 +132,9 @@ domainUuid(const VirtHptPlace *place, GError **error)
  * virtHptLocationInState:
  * @place: an image
  * @create: whether to make the directory that holds the domain's records
- * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND where the directory does not exist, or the
- *   image does not say which domain it is of; %VIRT_HPT_ERROR_UNTRUSTED where others could change
+ * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND where the directory does not exist, or, without
+ *   @create, is not ours to see or cannot hold that name, or the image does not say which domain it
+ *   is of; %VIRT_HPT_ERROR_UNTRUSTED where others could change
  *   the directory; %VIRT_HPT_ERROR_UNSUPPORTED, %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_IO
  *
  * The record is named after the image's whole path, percent-encoded.
@@ -153,7 +154,8 @@ virtHptLocationInState(const VirtHptPlace *place, gboolean create, GError **erro
         return NULL;
     path = g_build_filename(STATEDIR, STATE_SUBDIR, uuid, name, NULL);
     if (strlen(name) > NAME_MAX) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+        g_set_error(error, VIRT_HPT_ERROR,
+                    create ? VIRT_HPT_ERROR_UNSUPPORTED : VIRT_HPT_ERROR_NOT_FOUND,
                     _("'%1$s': the path is too long to name a record after"), place->path);
         return NULL;
     }
@@ -161,8 +163,10 @@ virtHptLocationInState(const VirtHptPlace *place, gboolean create, GError **erro
     dir = descend(dir, STATE_SUBDIR, create);
     dir = descend(dir, uuid, create);
     if (dir < 0) {
-        g_set_error(error, VIRT_HPT_ERROR,
-                    errno == ENOENT ? VIRT_HPT_ERROR_NOT_FOUND : VIRT_HPT_ERROR_IO,
+        /* Root's records are root's to see: for others there are none. */
+        gboolean none = errno == ENOENT || (errno == EACCES && !create);
+
+        g_set_error(error, VIRT_HPT_ERROR, none ? VIRT_HPT_ERROR_NOT_FOUND : VIRT_HPT_ERROR_IO,
                     _("cannot open the directory of '%1$s': %2$s"), path, g_strerror(errno));
         return NULL;
     }
