@@ -147,11 +147,13 @@ virtHptPayloadWriterFinish(VirtHptPayloadWriter *writer, VirtHptPayload *payload
 {
     ZSTD_inBuffer in = {0};
     int fd = writer->fd;
+    gboolean ok;
 
     if (!compress(writer, &in, ZSTD_e_end, error))
         return FALSE;
     writer->fd = -1;
-    if (fsync(fd) < 0 || close(fd) < 0) {
+    ok = fsync(fd) == 0;
+    if (close(fd) < 0 || !ok) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                     _("cannot sync the file '%1$s' of the record: %2$s"), writer->name,
                     g_strerror(errno));
