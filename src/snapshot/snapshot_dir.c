@@ -161,7 +161,7 @@ virtHptDirOpenFile(int dir, const char *name, const char *path, GError **error)
     return fd;
 }
 
-/* Removes a directory of ours that lies under a draft's name. */
+/* Removes a directory of ours that lies under a draft's name, unless another process did. */
 static gboolean
 removeDraft(int parent, const char *temporary, int dir)
 {
@@ -169,7 +169,7 @@ removeDraft(int parent, const char *temporary, int dir)
         if (unlinkat(dir, recordFiles[i], 0) < 0 && errno != ENOENT)
             return FALSE;
     }
-    return unlinkat(parent, temporary, AT_REMOVEDIR) == 0;
+    return unlinkat(parent, temporary, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
 /**
@@ -273,7 +273,9 @@ virtHptDirDraftNew(int parent, const char *path, GError **error)
             return NULL;
         }
         draft->dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (draft->dir >= 0 && flock(draft->dir, LOCK_EX | LOCK_NB) == 0 &&
+        /* Where there are no locks, nobody takes the draft for one that was left. */
+        if (draft->dir >= 0 &&
+            (flock(draft->dir, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
             hasName(parent, name, draft->dir)) {
             draft->temporary = g_steal_pointer(&name);
             return g_steal_pointer(&draft);
@@ -349,20 +351,19 @@ exchange(VirtHptDirDraft *draft, const char *name, const char *path, GError **er
     return TRUE;
 }
 
+/* Opens the old record into @old.  It is locked, as it is about to have a draft's name. */
 static gboolean
-replace(VirtHptDirDraft *draft, const char *name, const char *path, GError **error)
+replace(VirtHptDirDraft *draft, const char *name, const char *path, int *old, GError **error)
 {
-    int old = virtHptDirOpen(draft->parent, name, path, error);
-
-    if (old < 0)
+    *old = virtHptDirOpen(draft->parent, name, path, error);
+    if (*old < 0)
         return FALSE;
-    if (!exchange(draft, name, path, error)) {
-        close(old);
-        return FALSE;
-    }
-    removeDraft(draft->parent, draft->temporary, old);
-    close(old);
-    return TRUE;
+    (void)flock(*old, LOCK_EX | LOCK_NB);
+    if (exchange(draft, name, path, error))
+        return TRUE;
+    close(*old);
+    *old = -1;
+    return FALSE;
 }
 
 /**
@@ -386,20 +387,30 @@ virtHptDirDraftPublish(VirtHptDirDraft *draft,
                        gboolean *replaced,
                        GError **error)
 {
+    g_autofree char *aside = NULL;
+    gboolean ok;
+    int old = -1;
+
     *replaced = FALSE;
     if (fsync(draft->dir) < 0)
         return setErrno(error, path, _("cannot sync the record"));
     if (renameNew(draft->parent, draft->temporary, name) < 0) {
         if (errno != EEXIST)
             return setErrno(error, path, _("cannot name the record"));
-        if (!replace(draft, name, path, error))
+        if (!replace(draft, name, path, &old, error))
             return FALSE;
         *replaced = TRUE;
     }
-    g_clear_pointer(&draft->temporary, g_free);
-    if (fsync(draft->parent) < 0)
-        return setErrno(error, path, _("cannot sync the directory of the record"));
-    return TRUE;
+    aside = g_steal_pointer(&draft->temporary);
+    ok = fsync(draft->parent) == 0 ||
+         setErrno(error, path, _("cannot sync the directory of the record"));
+    if (old >= 0) {
+        /* Only now is the new record sure to outlive the machine. */
+        if (ok)
+            removeDraft(draft->parent, aside, old);
+        close(old);
+    }
+    return ok;
 }
 
 /**
