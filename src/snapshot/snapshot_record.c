@@ -338,8 +338,10 @@ virtHptRecordCompare(const VirtHptRecord *record,
     const GArray *extents = record->def->extents;
     g_autoptr(VirtHptDigest) digest = virtHptDigestNew(error);
     g_autofree guint8 *buffer = g_malloc(CHUNK_SIZE);
-    /* A copy keeps the time at most, an image written anew has neither. */
-    gboolean recorded = record->def->imageMtime == virtHptMtime(&place->stat);
+    /* A copy keeps the time at most, an image written anew has neither.  The time of a block device
+     * is that of its node, which a write to the device need not change. */
+    gboolean recorded =
+        S_ISREG(place->stat.st_mode) && record->def->imageMtime == virtHptMtime(&place->stat);
 
     memset(comparison, 0, sizeof(*comparison));
     comparison->extents = extents->len;

@@ -30,7 +30,7 @@ typedef struct {
  * VirtHptRecordState:
  * @VIRT_HPT_RECORD_CURRENT: all extents of the image agree with the record
  * @VIRT_HPT_RECORD_DAMAGED: the image is the recorded one, and was changed: it has the same
- *   modification time, or some extent of HPT or machine state agrees
+ *   modification time (where it is a file), or some extent of HPT or machine state agrees
  * @VIRT_HPT_RECORD_STALE: neither: another image lies at this path now
  *
  * How an image compares with its record.
