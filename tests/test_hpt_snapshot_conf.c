@@ -295,6 +295,12 @@ testRefusesTooManyNodes(void)
 }
 
 static void
+testRefusesTooManyNamespaces(void)
+{
+    testRefusesRepeated("<name>guest", "<a xmlns:b='c'/>", 200, VIRT_HPT_ERROR_LIMIT);
+}
+
+static void
 testRefusesTooManyElements(void)
 {
     testRefusesRepeated("<findings/>", "<a/>", 2 * VIRT_HPT_SNAPSHOT_EXTENTS_MAX + 1024,
@@ -572,6 +578,7 @@ main(int argc, char **argv)
 
     g_test_add_func("/conf/limit/bytes", testRefusesTooManyBytes);
     g_test_add_func("/conf/limit/nodes", testRefusesTooManyNodes);
+    g_test_add_func("/conf/limit/namespaces", testRefusesTooManyNamespaces);
     g_test_add_func("/conf/limit/elements", testRefusesTooManyElements);
     g_test_add_func("/conf/limit/extents", testRefusesTooManyExtents);
     g_test_add_func("/conf/limit/text", testRefusesLongText);

@@ -141,6 +141,7 @@ virtHptXmlCheckCost(const char *xml, gsize length, const char *origin, GError **
 {
     guint64 nodes = 0;
     guint attributes = 0;
+    guint namespaces = 0;
     gboolean tag = FALSE;
     char quote = '\0';
     long line = 1;
@@ -167,12 +168,20 @@ virtHptXmlCheckCost(const char *xml, gsize length, const char *origin, GError **
         } else if (c == '=') {
             attributes++;
             nodes++;
+        } else if (c == 'x' && length - i >= 5 && memcmp(xml + i, "xmlns", 5) == 0) {
+            namespaces++;
         }
 
         if (attributes > VIRT_HPT_XML_ATTRIBUTES_MAX) {
             virtHptXmlSetError(error, VIRT_HPT_ERROR_LIMIT, origin, line,
                                _("an element has more than %1$d attributes"),
                                VIRT_HPT_XML_ATTRIBUTES_MAX);
+            return FALSE;
+        }
+        if (namespaces > VIRT_HPT_XML_NAMESPACES_MAX) {
+            virtHptXmlSetError(error, VIRT_HPT_ERROR_LIMIT, origin, line,
+                               _("the document declares more than %1$d namespaces"),
+                               VIRT_HPT_XML_NAMESPACES_MAX);
             return FALSE;
         }
         if (nodes > VIRT_HPT_XML_NODES_MAX) {

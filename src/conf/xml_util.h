@@ -22,6 +22,10 @@ G_BEGIN_DECLS
 /* The most attributes an element may have: libxml2 before 2.12 compares each with each */
 #define VIRT_HPT_XML_ATTRIBUTES_MAX 64
 
+/* The most namespaces a document may declare: libxml2 walks through those in scope to look one up
+ */
+#define VIRT_HPT_XML_NAMESPACES_MAX 128
+
 /* What libxml2 hands to a structured error handler */
 #if LIBXML_VERSION >= 21200
 typedef const xmlError VirtHptXmlError;
