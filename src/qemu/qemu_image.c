@@ -68,16 +68,17 @@ virtHptImageKindGetName(VirtHptImageKind kind)
  * @before: of a file
  * @after: of what should be the same file, unchanged
  *
- * Returns: whether device, inode, size and times agree
+ * The time of the last status change does not count: libvirt changes an image's owner, and backup
+ * programs link it, while others read it.
+ *
+ * Returns: whether device, inode, size and modification time agree
  */
 gboolean
 virtHptImageSameFile(const struct stat *before, const struct stat *after)
 {
     return before->st_dev == after->st_dev && before->st_ino == after->st_ino &&
            before->st_size == after->st_size && before->st_mtim.tv_sec == after->st_mtim.tv_sec &&
-           before->st_mtim.tv_nsec == after->st_mtim.tv_nsec &&
-           before->st_ctim.tv_sec == after->st_ctim.tv_sec &&
-           before->st_ctim.tv_nsec == after->st_ctim.tv_nsec;
+           before->st_mtim.tv_nsec == after->st_mtim.tv_nsec;
 }
 
 /* Tells what a file is that is neither a save image nor a stream. */
