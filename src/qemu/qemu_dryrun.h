@@ -1,0 +1,41 @@
+/*
+ * qemu_dryrun.h: the skeleton of a save image, and what QEMU says when it is restored
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A skeleton is a save image with machine state and HPT, and without RAM contents: QEMU restores
+ * it into a paused guest in a time that does not depend on the guest's RAM.
+ */
+
+#pragma once
+
+#include "htab/htab_stream.h"
+#include "htab/htab_table.h"
+
+G_BEGIN_DECLS
+
+gboolean virtHptSkeletonWrite(int state,
+                              const char *name,
+                              const VirtHptTable *table,
+                              const char *domainXml,
+                              VirtHptWriteFunc write,
+                              gpointer opaque,
+                              GError **error);
+
+/**
+ * VirtHptRefusal:
+ * @code: stable reason code ('machine-type'), never translated
+ * @advice: what to do about it, to be translated, or %NULL
+ * @artefact: whether the dry run itself is the cause: the real restore would not have failed so
+ *
+ * What a message of QEMU's means.
+ */
+typedef struct {
+    const char *code;
+    const char *advice;
+    gboolean artefact;
+} VirtHptRefusal;
+
+const VirtHptRefusal *virtHptRefusalRecognise(const char *log, char **line);
+
+G_END_DECLS
