@@ -1,0 +1,42 @@
+/*
+ * dryrun.h: the dry-run helper: a restore in a world of its own
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/**
+ * DryRun:
+ * @disks: empty disks that the domain XML names
+ * @timeout: seconds that the whole may take
+ * @cache: shared directory of libvirt's capability cache, open, or -1: there is none
+ * @cacheLock: the lock on @cache that the first run holds, or -1
+ */
+typedef struct {
+    guint disks;
+    guint timeout;
+    int cache;
+    int cacheLock;
+} DryRun;
+
+/* dryrun_world.c */
+gboolean virtHptWorldEnter(GError **error);
+gboolean virtHptWorldSetUp(const DryRun *run, GError **error);
+
+/* dryrun_cache.c */
+void virtHptCacheOpen(DryRun *run);
+void virtHptCacheLoad(DryRun *run);
+void virtHptCacheStore(const DryRun *run);
+
+/* dryrun_restore.c */
+void virtHptRestore(DryRun *run);
+
+/* dryrun_main.c */
+void virtHptDryRunSay(const char *verdict, const char *message, const char *log);
+
+G_END_DECLS

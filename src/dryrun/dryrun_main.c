@@ -1,0 +1,194 @@
+/*
+ * dryrun_main.c: virt-hpt-dryrun: restores the save image on standard input, and says how it went
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Three processes.  The first waits for the deadline.  The second is process 1 of a PID namespace
+ * and waits for orphans, as libvirt's QEMU is nobody's child.  The third is libvirt.  Whenever one
+ * of the first two ends, killed or not, the kernel kills everything in the namespace, QEMU too,
+ * and drops the directories: nothing can be left behind.
+ *
+ * The verdict is one line of JSON on standard output.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <json-glib/json-glib.h>
+
+#include "dryrun/dryrun.h"
+#include "full-write.h"
+#include "htab/htab_error.h"
+
+#define TIMEOUT_DEFAULT 30
+#define TIMEOUT_MAX 3600
+#define DISKS_MAX 1024
+
+/**
+ * virtHptDryRunSay:
+ * @verdict: 'restored', 'refused', 'unavailable' or 'timeout'
+ * @message: (nullable): libvirt's or our own, in English
+ * @log: (nullable): what QEMU printed
+ *
+ * Prints the verdict.
+ */
+void
+virtHptDryRunSay(const char *verdict, const char *message, const char *log)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autoptr(JsonNode) root = NULL;
+    g_autofree char *json = NULL;
+    g_autofree char *line = NULL;
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "verdict");
+    json_builder_add_string_value(builder, verdict);
+    json_builder_set_member_name(builder, "message");
+    json_builder_add_string_value(builder, message ? message : "");
+    json_builder_set_member_name(builder, "log");
+    json_builder_add_string_value(builder, log ? log : "");
+    json_builder_end_object(builder);
+    root = json_builder_get_root(builder);
+    json_generator_set_root(generator, root);
+    json = json_generator_to_data(generator, NULL);
+    line = g_strconcat(json, "\n", NULL);
+    if (full_write(STDOUT_FILENO, line, strlen(line)) != strlen(line))
+        _exit(EXIT_FAILURE);
+}
+
+/* The third process */
+static void G_GNUC_NORETURN
+runLibvirt(DryRun *run)
+{
+    virtHptRestore(run);
+    _exit(EXIT_SUCCESS);
+}
+
+/* The second process: makes the world, and waits for whoever ends in it. */
+static void G_GNUC_NORETURN
+runInit(DryRun *run, int lifeline)
+{
+    struct pollfd parent = {.fd = lifeline};
+    g_autoptr(GError) error = NULL;
+    pid_t worker;
+    pid_t pid;
+
+    /* The signal comes only for a parent that dies from here on */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&parent, 1, 0) != 0)
+        _exit(EXIT_FAILURE);
+    if (!virtHptWorldSetUp(run, &error)) {
+        virtHptDryRunSay("unavailable", error->message, NULL);
+        _exit(EXIT_SUCCESS);
+    }
+    worker = fork();
+    if (worker == 0)
+        runLibvirt(run);
+    do {
+        pid = waitpid(-1, NULL, 0);
+    } while (worker > 0 && pid != worker && (pid >= 0 || errno == EINTR));
+    _exit(EXIT_SUCCESS);
+}
+
+/* Waits for the second process, up to the deadline. */
+static gboolean
+waitFor(pid_t init, guint seconds)
+{
+    struct timespec left = {.tv_sec = seconds};
+    gint64 deadline = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    while (waitpid(init, NULL, WNOHANG) == 0) {
+        gint64 usec = deadline - g_get_monotonic_time();
+
+        if (usec <= 0)
+            return FALSE;
+        left.tv_sec = (time_t)(usec / G_USEC_PER_SEC);
+        left.tv_nsec = (long)(usec % G_USEC_PER_SEC) * 1000;
+        sigtimedwait(&signals, NULL, &left);
+    }
+    return TRUE;
+}
+
+static void
+runNamespace(DryRun *run)
+{
+    g_autoptr(GError) error = NULL;
+    sigset_t signals;
+    int lifeline[2];
+    pid_t init;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+
+    if (!virtHptWorldEnter(&error)) {
+        virtHptDryRunSay("unavailable", error->message, NULL);
+        return;
+    }
+    if (pipe(lifeline) < 0) {
+        virtHptDryRunSay("unavailable", g_strerror(errno), NULL);
+        return;
+    }
+    init = fork();
+    if (init == 0) {
+        close(lifeline[1]);
+        sigprocmask(SIG_UNBLOCK, &signals, NULL);
+        runInit(run, lifeline[0]);
+    }
+    close(lifeline[0]);
+    if (init < 0) {
+        virtHptDryRunSay("unavailable", g_strerror(errno), NULL);
+    } else if (!waitFor(init, run->timeout)) {
+        kill(init, SIGKILL);
+        waitpid(init, NULL, 0);
+        virtHptDryRunSay("timeout", NULL, NULL);
+    }
+    close(lifeline[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+    DryRun run = {.timeout = TIMEOUT_DEFAULT, .cache = -1, .cacheLock = -1};
+    int disks = 0;
+    int timeout = TIMEOUT_DEFAULT;
+    const GOptionEntry entries[] = {
+        {"disks", 0, 0, G_OPTION_ARG_INT, &disks, "Empty disks that the domain needs", "N"},
+        {"timeout", 0, 0, G_OPTION_ARG_INT, &timeout, "Seconds that it may take", "N"},
+        {0},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("<SAVE-IMAGE");
+    g_autoptr(GError) error = NULL;
+
+    /* Whoever started us waits for us: without them there is nothing to do */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1 || disks < 0 ||
+        disks > DISKS_MAX || timeout <= 0 || timeout > TIMEOUT_MAX) {
+        fprintf(stderr, "virt-hpt-dryrun: %s\n", error ? error->message : "wrong usage");
+        return EXIT_FAILURE;
+    }
+    run.disks = (guint)disks;
+    run.timeout = (guint)timeout;
+    if (geteuid() != 0) {
+        virtHptDryRunSay("unavailable", "a dry run needs root", NULL);
+        return EXIT_SUCCESS;
+    }
+    setpgid(0, 0);
+    virtHptCacheOpen(&run);
+    runNamespace(&run);
+    return EXIT_SUCCESS;
+}
