@@ -16,6 +16,9 @@
 #include "text.h"
 #include "tool.h"
 
+/* The longest that a dry run may be given, in seconds */
+#define TIMEOUT_MAX 3600
+
 /* The image that @path names, or that the record @path was made of */
 static VirtHptPlace *
 openPlace(const VirtHptTool *tool, const char *path, GError **error)
@@ -203,6 +206,7 @@ verdictText(VirtHptTool *tool, const VirtHptVerdict *verdict)
     static const char *const labels[] = {
         [VIRT_HPT_LEVEL_RECORD] = N_("Record:"),
         [VIRT_HPT_LEVEL_TABLE] = N_("Table:"),
+        [VIRT_HPT_LEVEL_DRY_RUN] = N_("Dry run:"),
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {
@@ -217,21 +221,65 @@ verdictText(VirtHptTool *tool, const VirtHptVerdict *verdict)
     virtHptOutputPuts(tool->out, "\n");
 }
 
+/* Levels that were named are required, and no others are run. */
+static gboolean
+parseLevels(const char *list, VirtHptValidateOptions *options)
+{
+    g_auto(GStrv) names = g_strsplit(list, ",", -1);
+
+    options->skip = ~0U;
+    for (gsize i = 0; names[i]; i++) {
+        VirtHptLevel level;
+
+        if (!virtHptLevelFromName(names[i], &level))
+            return FALSE;
+        options->skip &= ~(1U << level);
+        options->require |= 1U << level;
+    }
+    return names[0] != NULL;
+}
+
 VirtHptExit
 virtHptCmdValidate(VirtHptTool *tool, int argc, char **argv)
 {
+    g_autofree char *levels = NULL;
+    g_autofree char *timeout = NULL;
+    gboolean noDryRun = FALSE;
+    const GOptionEntry entries[] = {
+        {"level", 0, 0, G_OPTION_ARG_FILENAME, &levels,
+         N_("Run these levels only, and fail if one of them cannot be run"), N_("LEVEL,...")},
+        {"no-dry-run", 0, 0, G_OPTION_ARG_NONE, &noDryRun, N_("Start no dry run"), NULL},
+        {"timeout", 0, 0, G_OPTION_ARG_FILENAME, &timeout,
+         N_("Give a dry run this many seconds; the default is 30"), N_("N")},
+        {0},
+    };
     g_auto(GStrv) operands = NULL;
     g_autoptr(VirtHptVerdict) verdict = NULL;
     g_autoptr(GError) error = NULL;
+    VirtHptValidateOptions options = {0};
+    guint64 seconds = 0;
     VirtHptExit status;
 
-    if (!virtHptOptionsParse(tool, NULL, argc, argv, &operands, &status))
+    if (!virtHptOptionsParse(tool, entries, argc, argv, &operands, &status))
         return status;
+    if (levels && noDryRun)
+        return virtHptToolUsage(tool, _("--level and --no-dry-run exclude each other"));
+    if (levels && !parseLevels(levels, &options))
+        return virtHptToolUsage(tool, _("--level: expected record, table or dry-run, not '%s'"),
+                                levels);
+    if (timeout && !virtHptOptionsNumber(timeout, 1, TIMEOUT_MAX, &seconds))
+        return virtHptToolUsage(tool, _("--timeout: expected a number from 1 to %d, not '%s'"),
+                                TIMEOUT_MAX, timeout);
+    if (noDryRun)
+        options.skip = 1U << VIRT_HPT_LEVEL_DRY_RUN;
+    options.timeout = (guint)seconds;
     {
         g_auto(VirtHptProgress) progress;
 
         virtHptProgressInit(&progress, tool);
-        verdict = virtHptValidate(operands[0], virtHptProgressUpdate, &progress, &error);
+        options.progress = virtHptProgressUpdate;
+        options.progressOpaque = &progress;
+        verdict = virtHptValidate(operands[0], &options, &error);
     }
     if (!verdict)
         return virtHptToolFailCheck(tool, error);

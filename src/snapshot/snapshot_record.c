@@ -262,18 +262,23 @@ virtHptRecordLoadTable(const VirtHptRecord *record, guint64 maxBytes, GError **e
 }
 
 /**
- * virtHptRecordVerifyState:
+ * virtHptRecordLoadState:
  * @record: a record
- * @error: set on failure, as virtHptRecordLoadTable() does
+ * @write: called with the machine state, before it is verified, or %NULL
+ * @opaque: passed to @write
+ * @error: set on failure, as virtHptRecordLoadTable() does, or what @write set
  *
- * Verifies the machine state against its digest.
+ * Reads the machine state and verifies it against its digest.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptRecordVerifyState(const VirtHptRecord *record, GError **error)
+virtHptRecordLoadState(const VirtHptRecord *record,
+                       VirtHptWriteFunc write,
+                       gpointer opaque,
+                       GError **error)
 {
-    return readPayload(record, &record->def->state, NULL, NULL, error);
+    return readPayload(record, &record->def->state, write, opaque, error);
 }
 
 /* Whether the extent in the file is the recorded one; @same is FALSE also where the file ends. */

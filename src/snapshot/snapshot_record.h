@@ -72,7 +72,10 @@ VirtHptRecord *virtHptRecordFind(const VirtHptPlace *place, GError **error);
 void virtHptRecordFree(VirtHptRecord *record);
 
 VirtHptTable *virtHptRecordLoadTable(const VirtHptRecord *record, guint64 maxBytes, GError **error);
-gboolean virtHptRecordVerifyState(const VirtHptRecord *record, GError **error);
+gboolean virtHptRecordLoadState(const VirtHptRecord *record,
+                                VirtHptWriteFunc write,
+                                gpointer opaque,
+                                GError **error);
 
 VirtHptPlace *virtHptRecordOpenImage(const VirtHptRecord *record, GError **error);
 gboolean virtHptRecordCompare(const VirtHptRecord *record,

@@ -271,7 +271,8 @@ isCurrent(const VirtHptRecord *record, const VirtHptPlace *place)
     VirtHptComparison comparison;
 
     if (!virtHptRecordCompare(record, place, &comparison, NULL) ||
-        comparison.state != VIRT_HPT_RECORD_CURRENT || !virtHptRecordVerifyState(record, NULL))
+        comparison.state != VIRT_HPT_RECORD_CURRENT ||
+        !virtHptRecordLoadState(record, NULL, NULL, NULL))
         return FALSE;
     if (record->def->mmu != VIRT_HPT_MMU_HASH)
         return TRUE;

@@ -59,18 +59,14 @@ domainOf(const VirtHptSubject *subject)
 }
 
 static gboolean
-openImage(VirtHptSubject *subject,
-          VirtHptProgressFunc progress,
-          gpointer progressOpaque,
-          GError **error)
+openImage(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **error)
 {
-    VirtHptImageOptions options = {.progress = progress, .progressOpaque = progressOpaque};
     const VirtHptStream *stream;
 
     subject->place = virtHptPlaceOpen(subject->path, error);
     if (!subject->place)
         return FALSE;
-    subject->image = virtHptImageRead(subject->place->fd, subject->path, &options, error);
+    subject->image = virtHptImageRead(subject->place->fd, subject->path, options, error);
     if (!subject->image)
         return FALSE;
     stream = subject->image->stream;
@@ -82,6 +78,28 @@ openImage(VirtHptSubject *subject,
 
     subject->record = virtHptRecordFind(subject->place, &subject->recordError);
     return TRUE;
+}
+
+/**
+ * virtHptSubjectOpenFull:
+ * @path: an image, or a record directory
+ * @options: how to read an image
+ * @error: set on failure: what opening and reading an image or a record set
+ *
+ * Reads an image whole, or a record's descriptor and table.
+ *
+ * Returns: (transfer full): the subject, or %NULL
+ */
+VirtHptSubject *
+virtHptSubjectOpenFull(const char *path, const VirtHptImageOptions *options, GError **error)
+{
+    g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
+
+    subject->path = g_strdup(path);
+    if (virtHptPlaceIsRecord(path) ? !openRecord(subject, error)
+                                   : !openImage(subject, options, error))
+        return NULL;
+    return g_steal_pointer(&subject);
 }
 
 /**
@@ -101,13 +119,9 @@ virtHptSubjectOpen(const char *path,
                    gpointer progressOpaque,
                    GError **error)
 {
-    g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
+    VirtHptImageOptions options = {.progress = progress, .progressOpaque = progressOpaque};
 
-    subject->path = g_strdup(path);
-    if (virtHptPlaceIsRecord(path) ? !openRecord(subject, error)
-                                   : !openImage(subject, progress, progressOpaque, error))
-        return NULL;
-    return g_steal_pointer(&subject);
+    return virtHptSubjectOpenFull(path, &options, error);
 }
 
 /**

@@ -46,6 +46,9 @@ VirtHptSubject *virtHptSubjectOpen(const char *path,
                                    VirtHptProgressFunc progress,
                                    gpointer progressOpaque,
                                    GError **error);
+VirtHptSubject *virtHptSubjectOpenFull(const char *path,
+                                       const VirtHptImageOptions *options,
+                                       GError **error);
 void virtHptSubjectFree(VirtHptSubject *subject);
 
 void virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context);

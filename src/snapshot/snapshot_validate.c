@@ -9,11 +9,28 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
+#include "full-write.h"
+#include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validate.h"
+
+/* One validation: what was asked for, and what has been found */
+typedef struct {
+    const VirtHptValidateOptions *options;
+    VirtHptVerdict *verdict;
+    int state; /* the machine state for a dry run, or -1 */
+} Validation;
+
+static const char *const levelNames[] = {
+    [VIRT_HPT_LEVEL_RECORD] = "record",
+    [VIRT_HPT_LEVEL_TABLE] = "table",
+    [VIRT_HPT_LEVEL_DRY_RUN] = "dry-run",
+};
 
 /**
  * virtHptLevelGetName:
@@ -24,7 +41,27 @@
 const char *
 virtHptLevelGetName(VirtHptLevel level)
 {
-    return level == VIRT_HPT_LEVEL_RECORD ? "record" : "table";
+    g_return_val_if_fail((guint)level < G_N_ELEMENTS(levelNames), NULL);
+    return levelNames[level];
+}
+
+/**
+ * virtHptLevelFromName:
+ * @name: what may be the name of a level
+ * @level: (out): the level
+ *
+ * Returns: whether it is one
+ */
+gboolean
+virtHptLevelFromName(const char *name, VirtHptLevel *level)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(levelNames); i++) {
+        if (g_str_equal(name, levelNames[i])) {
+            *level = (VirtHptLevel)i;
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 /**
@@ -288,12 +325,21 @@ judgeReport(VirtHptVerdict *verdict, const VirtHptReport *report, const VirtHptR
     }
 }
 
-static void
-checkTable(VirtHptVerdict *verdict, const VirtHptSubject *subject, const VirtHptRecord *current)
+static gboolean
+isWanted(const Validation *validation, VirtHptLevel level)
 {
+    return !(validation->options->skip & (1U << level));
+}
+
+static void
+checkTable(Validation *validation, const VirtHptSubject *subject, const VirtHptRecord *current)
+{
+    VirtHptVerdict *verdict = validation->verdict;
     VirtHptCheckContext context;
     g_autoptr(VirtHptReport) report = NULL;
 
+    if (!isWanted(validation, VIRT_HPT_LEVEL_TABLE))
+        return;
     if (subject->mmu == VIRT_HPT_MMU_RADIX) {
         addFact(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "no-table",
                 g_strdup(_("the guest has no hashed page table")), NULL);
@@ -307,20 +353,152 @@ checkTable(VirtHptVerdict *verdict, const VirtHptSubject *subject, const VirtHpt
                 g_strdup(_("the table is sound")), NULL);
 }
 
+static void
+closeState(Validation *validation)
+{
+    if (validation->state >= 0)
+        close(validation->state);
+    validation->state = -1;
+}
+
+static gboolean
+writeState(const guint8 *data, gsize length, gpointer opaque, GError **error)
+{
+    const Validation *validation = opaque;
+
+    if (full_write(validation->state, data, length) == length)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
+                g_strerror(errno));
+    return FALSE;
+}
+
+/* A level that cannot be run is an error only where it is asked for. */
+static gboolean
+skipDryRun(Validation *validation,
+           VirtHptError reason,
+           const char *code,
+           char *message,
+           const char *advice,
+           GError **error)
+{
+    if (validation->options->require & (1U << VIRT_HPT_LEVEL_DRY_RUN)) {
+        g_set_error(error, VIRT_HPT_ERROR, (int)reason, _("no dry run: %1$s"), message);
+        g_free(message);
+        return FALSE;
+    }
+    addFact(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED, code, message,
+            advice);
+    return TRUE;
+}
+
+static char *
+describeRefusal(const VirtHptDryRunReport *report)
+{
+    return g_strdup_printf(report->outcome == VIRT_HPT_DRY_RUN_REFUSED
+                               ? _("this host refuses to restore it: %1$s")
+                               : _("the dry run says nothing: %1$s"),
+                           report->message);
+}
+
+static gboolean
+judgeDryRun(Validation *validation, const VirtHptDryRunReport *report, GError **error)
+{
+    VirtHptVerdict *verdict = validation->verdict;
+
+    if (report->fallback && report->outcome != VIRT_HPT_DRY_RUN_UNKNOWN)
+        addFact(
+            verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, "dry-run-tcg",
+            g_strdup(_("this host has no KVM for the guest: TCG stood in for it, which says less")),
+            _("validate it on the host that will run it"));
+    switch (report->outcome) {
+    case VIRT_HPT_DRY_RUN_RESTORED:
+        addFact(verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, report->code,
+                g_strdup(_("this host's libvirt and QEMU restore its machine state and HPT")),
+                NULL);
+        return TRUE;
+    case VIRT_HPT_DRY_RUN_REFUSED:
+        /* TCG lacks what KVM has */
+        addFact(verdict, VIRT_HPT_LEVEL_DRY_RUN,
+                report->fallback ? VIRT_HPT_RESULT_WARNED : VIRT_HPT_RESULT_FAILED, report->code,
+                describeRefusal(report), report->advice);
+        return TRUE;
+    case VIRT_HPT_DRY_RUN_UNKNOWN:
+        return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, report->code, describeRefusal(report),
+                          report->advice, error);
+    }
+    g_return_val_if_reached(FALSE);
+}
+
+/* Whether the machine state is to be kept for a dry run. */
+static gboolean
+wantsState(const Validation *validation)
+{
+    return isWanted(validation, VIRT_HPT_LEVEL_DRY_RUN) && geteuid() == 0;
+}
+
+static gboolean
+dryRun(Validation *validation, const VirtHptSubject *subject, GError **error)
+{
+    const char *xml = subject->image ? subject->image->domainXml : subject->record->def->domainXml;
+    g_autoptr(VirtHptDryRunReport) report = NULL;
+
+    if (!isWanted(validation, VIRT_HPT_LEVEL_DRY_RUN))
+        return TRUE;
+    /* QEMU takes much that is wrong, and dies of some */
+    if (validation->verdict->result == VIRT_HPT_RESULT_FAILED) {
+        addFact(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
+                "dry-run-pointless", g_strdup(_("it failed already: no dry run")), NULL);
+        return TRUE;
+    }
+    if (!xml)
+        return skipDryRun(validation, VIRT_HPT_ERROR_UNSUPPORTED, "dry-run-no-domain",
+                          g_strdup(_("a migration stream has no domain XML to restore it with")),
+                          NULL, error);
+    if (validation->state < 0)
+        return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, "dry-run-not-root",
+                          g_strdup(_("a dry run needs root")), NULL, error);
+    report = virtHptDryRun(subject->path, xml, validation->state, subject->table,
+                           validation->options->timeout, error);
+    return report && judgeDryRun(validation, report, error);
+}
+
+/* Judges what a subject holds; @current: its record, where that counts. */
+static gboolean
+judgeSubject(Validation *validation,
+             const VirtHptSubject *subject,
+             const VirtHptRecord *current,
+             GError **error)
+{
+    checkTable(validation, subject, current);
+    return dryRun(validation, subject, error);
+}
+
+/* Reads the machine state of a record, which verifies it. */
+static gboolean
+loadState(Validation *validation, const VirtHptSubject *subject, GError **error)
+{
+    gboolean keep = wantsState(validation) && subject->record->def->domainXml;
+
+    if (keep && (validation->state = virtHptDryRunOpenTemporary(error)) < 0)
+        return FALSE;
+    return virtHptRecordLoadState(subject->record, keep ? writeState : NULL, validation, error);
+}
+
 /* Opens a record for validation: its descriptor, its table and its machine state. */
 static VirtHptSubject *
-openRecord(VirtHptVerdict *verdict, const char *path, GError **error)
+openRecord(Validation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
     VirtHptSubject *subject = virtHptSubjectOpen(path, NULL, NULL, &local);
 
-    if (subject && virtHptRecordVerifyState(subject->record, &local)) {
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "record-sound",
+    if (subject && loadState(validation, subject, &local)) {
+        addFact(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "record-sound",
                 g_strdup_printf(_("'%1$s' is as it was made"), subject->record->path), NULL);
         return subject;
     }
     g_clear_pointer(&subject, virtHptSubjectFree);
-    judgeError(verdict, VIRT_HPT_LEVEL_RECORD, "record-damaged",
+    judgeError(validation->verdict, VIRT_HPT_LEVEL_RECORD, "record-damaged",
                _("if the image itself is sound, make the record anew: virt-hpt record"), local,
                error);
     return NULL;
@@ -343,10 +521,10 @@ compare(VirtHptVerdict *verdict, const VirtHptSubject *subject, gboolean *curren
 }
 
 static gboolean
-validateRecord(VirtHptVerdict *verdict, const char *path, GError **error)
+validateRecord(Validation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
-    g_autoptr(VirtHptSubject) subject = openRecord(verdict, path, &local);
+    g_autoptr(VirtHptSubject) subject = openRecord(validation, path, &local);
     gboolean current;
 
     if (local) {
@@ -356,48 +534,54 @@ validateRecord(VirtHptVerdict *verdict, const char *path, GError **error)
     if (!subject)
         return TRUE;
     if (subject->place) {
-        if (!compare(verdict, subject, &current, error))
+        if (!compare(validation->verdict, subject, &current, error))
             return FALSE;
     } else if (!g_error_matches(subject->placeError, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, g_steal_pointer(&subject->placeError));
         return FALSE;
     } else {
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-absent",
+        addFact(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-absent",
                 g_strdup_printf(_("the image '%1$s' is not here: only the record was validated"),
                                 subject->record->def->imageFile),
                 NULL);
     }
-    checkTable(verdict, subject, subject->record);
-    return TRUE;
+    return judgeSubject(validation, subject, subject->record, error);
 }
 
 /* Validates an image that has no record, or none that counts. */
 static gboolean
-validateImage(VirtHptVerdict *verdict,
-              const char *path,
-              VirtHptProgressFunc progress,
-              gpointer progressOpaque,
-              GError **error)
+validateImage(Validation *validation, const char *path, GError **error)
 {
+    VirtHptImageOptions options = {
+        .progress = validation->options->progress,
+        .progressOpaque = validation->options->progressOpaque,
+    };
     GError *local = NULL;
-    g_autoptr(VirtHptSubject) subject = virtHptSubjectOpen(path, progress, progressOpaque, &local);
+    g_autoptr(VirtHptSubject) subject = NULL;
 
+    if (wantsState(validation)) {
+        validation->state = virtHptDryRunOpenTemporary(error);
+        if (validation->state < 0)
+            return FALSE;
+        options.stream.state = writeState;
+        options.stream.opaque = validation;
+    }
+    subject = virtHptSubjectOpenFull(path, &options, &local);
     if (!subject)
-        return judgeError(verdict, VIRT_HPT_LEVEL_TABLE, "image-malformed",
+        return judgeError(validation->verdict, VIRT_HPT_LEVEL_TABLE, "image-malformed",
                           _("do not restore it; take the image from a backup"), local, error);
-    checkTable(verdict, subject, NULL);
-    return TRUE;
+    return judgeSubject(validation, subject, NULL, error);
 }
 
 /* Validates an image by its record; @judged: whether that was enough. */
 static gboolean
-validateByRecord(VirtHptVerdict *verdict,
+validateByRecord(Validation *validation,
                  const VirtHptRecord *record,
                  gboolean *judged,
                  GError **error)
 {
     GError *local = NULL;
-    g_autoptr(VirtHptSubject) subject = openRecord(verdict, record->path, &local);
+    g_autoptr(VirtHptSubject) subject = openRecord(validation, record->path, &local);
     gboolean current;
 
     *judged = TRUE;
@@ -412,20 +596,14 @@ validateByRecord(VirtHptVerdict *verdict,
                     _("'%1$s': its image went away: try again"), record->path);
         return FALSE;
     }
-    if (!compare(verdict, subject, &current, error))
+    if (!compare(validation->verdict, subject, &current, error))
         return FALSE;
-    if (current)
-        checkTable(verdict, subject, subject->record);
-    *judged = current || verdict->result == VIRT_HPT_RESULT_FAILED;
-    return TRUE;
+    *judged = current || validation->verdict->result == VIRT_HPT_RESULT_FAILED;
+    return !current || judgeSubject(validation, subject, subject->record, error);
 }
 
 static gboolean
-validateFile(VirtHptVerdict *verdict,
-             const char *path,
-             VirtHptProgressFunc progress,
-             gpointer progressOpaque,
-             GError **error)
+validateFile(Validation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
     g_autoptr(VirtHptPlace) place = virtHptPlaceOpen(path, error);
@@ -436,43 +614,67 @@ validateFile(VirtHptVerdict *verdict,
         return FALSE;
     record = virtHptRecordFind(place, &local);
     if (local) {
-        if (!judgeError(verdict, VIRT_HPT_LEVEL_RECORD, "record-unusable",
+        if (!judgeError(validation->verdict, VIRT_HPT_LEVEL_RECORD, "record-unusable",
                         _("if the image itself is sound, remove the record and make it anew"),
                         local, error))
             return FALSE;
     } else if (!record) {
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED, "record-none",
-                g_strdup_printf(_("'%1$s' has no record to compare it with"), path),
+        addFact(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED,
+                "record-none", g_strdup_printf(_("'%1$s' has no record to compare it with"), path),
                 _("record it while it is known to be good: virt-hpt record"));
-    } else if (!validateByRecord(verdict, record, &judged, error)) {
+    } else if (!validateByRecord(validation, record, &judged, error)) {
         return FALSE;
     }
-    return judged || validateImage(verdict, path, progress, progressOpaque, error);
+    if (judged)
+        return TRUE;
+    closeState(validation);
+    return validateImage(validation, path, error);
+}
+
+/* A level that is required must have been run, unless one before it failed. */
+static gboolean
+checkRequired(const Validation *validation, GError **error)
+{
+    const VirtHptVerdict *verdict = validation->verdict;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(verdict->levels); i++) {
+        if (!(validation->options->require & (1U << i)) ||
+            verdict->result == VIRT_HPT_RESULT_FAILED ||
+            verdict->levels[i] != VIRT_HPT_RESULT_NOT_CHECKED)
+            continue;
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                    _("the level '%1$s' is required, and cannot be run here"), levelNames[i]);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 /**
  * virtHptValidate:
  * @path: an image, or a record directory
- * @progress: called as an image is read, or %NULL
- * @progressOpaque: passed to @progress
+ * @options: what is wanted, or %NULL
  * @error: set where nothing can be said: %VIRT_HPT_ERROR_NOT_FOUND, %VIRT_HPT_ERROR_IO,
- *   %VIRT_HPT_ERROR_UNSUPPORTED, %VIRT_HPT_ERROR_LIMIT
+ *   %VIRT_HPT_ERROR_UNSUPPORTED also where a dry run does not know the guest's hardware,
+ *   %VIRT_HPT_ERROR_LIMIT; %VIRT_HPT_ERROR_FAILED where a level that is required cannot be run
  *
- * Validates levels record and table.  An input that is damaged or malformed is a verdict, not an
- * error.
+ * Validates level after level.  An input that is damaged or malformed is a verdict, not an error.
  *
  * Returns: (transfer full): the verdict, or %NULL
  */
 VirtHptVerdict *
-virtHptValidate(const char *path,
-                VirtHptProgressFunc progress,
-                gpointer progressOpaque,
-                GError **error)
+virtHptValidate(const char *path, const VirtHptValidateOptions *options, GError **error)
 {
+    static const VirtHptValidateOptions defaults;
     g_autoptr(VirtHptVerdict) verdict = verdictNew();
+    Validation validation = {
+        .options = options ? options : &defaults,
+        .verdict = verdict,
+        .state = -1,
+    };
+    gboolean ok = virtHptPlaceIsRecord(path) ? validateRecord(&validation, path, error)
+                                             : validateFile(&validation, path, error);
 
-    if (virtHptPlaceIsRecord(path) ? !validateRecord(verdict, path, error)
-                                   : !validateFile(verdict, path, progress, progressOpaque, error))
-        return NULL;
-    return g_steal_pointer(&verdict);
+    closeState(&validation);
+    ok = ok && checkRequired(&validation, error);
+    return ok ? g_steal_pointer(&verdict) : NULL;
 }

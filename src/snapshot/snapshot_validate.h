@@ -14,13 +14,15 @@ G_BEGIN_DECLS
  * VirtHptLevel:
  * @VIRT_HPT_LEVEL_RECORD: the descriptor against its schema, payloads and image against digests
  * @VIRT_HPT_LEVEL_TABLE: the table against the rules of virtHptTableCheck()
+ * @VIRT_HPT_LEVEL_DRY_RUN: machine state and table against this host's libvirt and QEMU
  */
 typedef enum {
     VIRT_HPT_LEVEL_RECORD,
     VIRT_HPT_LEVEL_TABLE,
+    VIRT_HPT_LEVEL_DRY_RUN,
 } VirtHptLevel;
 
-#define VIRT_HPT_LEVEL_COUNT 2
+#define VIRT_HPT_LEVEL_COUNT (VIRT_HPT_LEVEL_DRY_RUN + 1)
 
 typedef enum {
     VIRT_HPT_RESULT_PASSED,
@@ -59,13 +61,31 @@ typedef struct {
     gboolean ramCovered;
 } VirtHptVerdict;
 
+/**
+ * VirtHptValidateOptions:
+ * @skip: bits 1 << level of levels that are not wanted
+ * @require: bits 1 << level of levels without which there is no verdict, but an error
+ * @timeout: seconds that a dry run may take, 0: the default
+ * @progress: called as an image is read, or %NULL
+ * @progressOpaque: passed to @progress
+ *
+ * How to validate.  Zero-initialised: all levels that can be run here.
+ */
+typedef struct {
+    guint skip;
+    guint require;
+    guint timeout;
+    VirtHptProgressFunc progress;
+    gpointer progressOpaque;
+} VirtHptValidateOptions;
+
 VirtHptVerdict *virtHptValidate(const char *path,
-                                VirtHptProgressFunc progress,
-                                gpointer progressOpaque,
+                                const VirtHptValidateOptions *options,
                                 GError **error);
 void virtHptVerdictFree(VirtHptVerdict *verdict);
 
 const char *virtHptLevelGetName(VirtHptLevel level);
+gboolean virtHptLevelFromName(const char *name, VirtHptLevel *level);
 const char *virtHptResultGetName(VirtHptResult result);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptVerdict, virtHptVerdictFree)

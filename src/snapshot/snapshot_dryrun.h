@@ -1,0 +1,58 @@
+/*
+ * snapshot_dryrun.h: a restore of machine state and HPT, without RAM contents, into a guest that is
+ * thrown away
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "htab/htab_error.h"
+#include "htab/htab_table.h"
+
+G_BEGIN_DECLS
+
+/* Seconds that a dry run may take, unless the caller says otherwise */
+#define VIRT_HPT_DRY_RUN_TIMEOUT 30
+
+/**
+ * VirtHptDryRunOutcome:
+ * @VIRT_HPT_DRY_RUN_RESTORED: libvirt and QEMU took it
+ * @VIRT_HPT_DRY_RUN_REFUSED: they refused it, and would refuse the image too
+ * @VIRT_HPT_DRY_RUN_UNKNOWN: nothing can be said, because of the dry run or the host it ran on
+ */
+typedef enum {
+    VIRT_HPT_DRY_RUN_RESTORED,
+    VIRT_HPT_DRY_RUN_REFUSED,
+    VIRT_HPT_DRY_RUN_UNKNOWN,
+} VirtHptDryRunOutcome;
+
+/**
+ * VirtHptDryRunReport:
+ * @outcome: what came out
+ * @code: stable reason code, never translated
+ * @message: what QEMU or libvirt said, or %NULL where nobody objected
+ * @advice: what to do about it, translated, or %NULL
+ * @fallback: whether a guest of type 'kvm' was run by TCG, which says less
+ */
+typedef struct {
+    VirtHptDryRunOutcome outcome;
+    const char *code;
+    char *message;
+    const char *advice;
+    gboolean fallback;
+} VirtHptDryRunReport;
+
+int virtHptDryRunOpenTemporary(GError **error);
+
+VirtHptDryRunReport *virtHptDryRun(const char *name,
+                                   const char *domainXml,
+                                   int state,
+                                   const VirtHptTable *table,
+                                   guint timeout,
+                                   GError **error);
+void virtHptDryRunReportFree(VirtHptDryRunReport *report);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptDryRunReport, virtHptDryRunReportFree)
+
+G_END_DECLS
