@@ -184,6 +184,19 @@ verdictJson(VirtHptTool *tool, const char *path, const VirtHptVerdict *verdict)
     virtHptJsonPrint(json, tool->out);
 }
 
+/* A level that was not wanted has established nothing */
+static gboolean
+hasFacts(const VirtHptVerdict *verdict, VirtHptLevel level)
+{
+    for (guint i = 0; i < verdict->facts->len; i++) {
+        const VirtHptFact *fact = g_ptr_array_index(verdict->facts, i);
+
+        if (fact->level == level)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 verdictFacts(VirtHptTool *tool, const VirtHptVerdict *verdict, VirtHptLevel level)
 {
@@ -210,7 +223,8 @@ verdictText(VirtHptTool *tool, const VirtHptVerdict *verdict)
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {
-        if (tool->quiet && verdict->levels[i] == VIRT_HPT_RESULT_PASSED)
+        if (!hasFacts(verdict, (VirtHptLevel)i) ||
+            (tool->quiet && verdict->levels[i] == VIRT_HPT_RESULT_PASSED))
             continue;
         virtHptOutputField(tool->out, _(labels[i]), "%s", resultText(verdict->levels[i]));
         verdictFacts(tool, verdict, (VirtHptLevel)i);

@@ -460,6 +460,8 @@ dryRun(Validation *validation, const VirtHptSubject *subject, GError **error)
                           g_strdup(_("a dry run needs root")), NULL, error);
     report = virtHptDryRun(subject->path, xml, validation->state, subject->table,
                            validation->options->timeout, error);
+    if (!report && error && *error)
+        g_prefix_error(error, "%s", _("no dry run (without: --no-dry-run): "));
     return report && judgeDryRun(validation, report, error);
 }
 

@@ -71,7 +71,7 @@ class Faults(virthpt.Case):
         record = self.dir / "guest.save.hpt"
         if not record.exists():
             return None
-        self.run_ok("validate", "guest.save.hpt")
+        self.run_ok("validate", "--no-dry-run", "guest.save.hpt")
         return record.stat().st_ino, self.run_json("inspect", "guest.save.hpt")["hpt"]["valid"]
 
     def check(self, where):
@@ -145,7 +145,7 @@ class Mounted(virthpt.Case):
                 cp guest.save disk/
                 code=0; "$1" record disk/guest.save >&2 || code=$?
                 [ "$(ls -A disk)" = guest.save ] && echo absent
-                "$1" validate disk/guest.save.hpt >&2 && echo whole
+                "$1" validate --no-dry-run disk/guest.save.hpt >&2 && echo whole
                 exit $code""")
             self.assertIn(done.stdout.decode().split(), (["absent"], ["whole"]),
                           (size, done.stderr))
@@ -161,13 +161,13 @@ class Mounted(virthpt.Case):
             done = self.shell(f"""
                 mkdir -p foreign {STATEDIR}; mount -t tmpfs state {STATEDIR}
                 cp guest.save foreign/; {change}
-                "$1" validate foreign/guest.save
+                "$1" validate --no-dry-run foreign/guest.save
                 "$1" record foreign/guest.save
                 "$1" record foreign/guest.save
                 "$1" inspect foreign/guest.save
                 ls -A foreign; ls {STATEDIR}/libvirt-hpt/*
-                "$1" validate {STATEDIR}/libvirt-hpt/*/*.hpt
-                "$1" validate foreign/guest.save""")
+                "$1" validate --no-dry-run {STATEDIR}/libvirt-hpt/*/*.hpt
+                "$1" validate --no-dry-run foreign/guest.save""")
             output = done.stdout.decode()
             self.assertEqual(done.returncode, GOOD, (change, output, done.stderr))
             self.assertIn("record-none", output)
@@ -182,7 +182,7 @@ class Mounted(virthpt.Case):
         done = self.shell("""
             mkdir foreign; mv guest.save foreign; "$1" record foreign/guest.save >&2
             chown -R 1 foreign
-            "$1" validate foreign/guest.save""")
+            "$1" validate --no-dry-run foreign/guest.save""")
         self.assertEqual(done.returncode, virthpt.BAD, done.stderr)
         self.assertIn(b"record-unusable", done.stdout)
 
