@@ -518,7 +518,7 @@ testStaleLevel(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
 
     createOk(fixture, VIRT_HPT_RECORD_CREATED);
     writeNextImage(fixture);
-    verdict = virtHptValidate(fixture->image, NULL, NULL, &error);
+    verdict = virtHptValidate(fixture->image, &ownLevels, &error);
     g_assert_no_error(error);
     g_assert_cmpint(verdict->levels[VIRT_HPT_LEVEL_RECORD], ==, VIRT_HPT_RESULT_NOT_CHECKED);
     g_assert_cmpint(verdict->levels[VIRT_HPT_LEVEL_TABLE], ==, VIRT_HPT_RESULT_PASSED);
@@ -549,7 +549,7 @@ testImageUnopenable(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
     createOk(fixture, VIRT_HPT_RECORD_CREATED);
     g_assert_cmpint(g_unlink(fixture->image), ==, 0);
     g_assert_cmpint(mkfifo(fixture->image, 0600), ==, 0);
-    verdict = virtHptValidate(fixture->record, NULL, NULL, &error);
+    verdict = virtHptValidate(fixture->record, &ownLevels, &error);
     g_assert_null(verdict);
     g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED);
 }
