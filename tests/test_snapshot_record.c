@@ -272,6 +272,18 @@ assertFlipsFound(const Fixture *fixture, const char *file)
     assertVerdict(fixture->record, VIRT_HPT_RESULT_PASSED, NULL);
 }
 
+/* Of a guest without a table only the machine state tells one image from the next. */
+static void
+testDoubtful(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    g_autoptr(GByteArray) bytes = readFile(fixture->image);
+    const guint8 *timer = memmem(bytes->data, bytes->len, "timer", 5);
+
+    createOk(fixture, VIRT_HPT_RECORD_CREATED);
+    flip(fixture->image, (gsize)(timer - bytes->data) + 20, 1);
+    assertVerdict(fixture->image, VIRT_HPT_RESULT_WARNED, "image-maybe-damaged");
+}
+
 static void
 testFlippedPayload(Fixture *fixture, gconstpointer name G_GNUC_UNUSED)
 {
@@ -596,6 +608,9 @@ main(int argc, char **argv)
     TEST("/record/of-an-unchanged-image-is-kept", NULL, testUnchanged);
     TEST("/record/is-stale-after-the-next-save", NULL, testStale);
     TEST("/record/tells-an-overwritten-image-by-its-time", NULL, testOverwritten);
+    TEST("/record/tells-when-it-cannot-tell-damage-from-a-new-save/radix", "radix", testDoubtful);
+    TEST("/record/tells-when-it-cannot-tell-damage-from-a-new-save/firmware", "firmware",
+         testDoubtful);
     TEST("/record/any-flipped-bit-of-a-payload-is-found", NULL, testFlippedPayload);
     TEST("/record/any-flipped-bit-of-an-extent-is-found", NULL, testFlippedExtent);
     TEST("/record/any-flipped-bit-of-an-extent-is-found/radix", "radix", testFlippedExtent);

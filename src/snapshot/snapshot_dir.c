@@ -376,7 +376,8 @@ replace(VirtHptDirDraft *draft, const char *name, const char *path, int *old, GE
  *   not ours lies in its place
  *
  * Makes the record appear whole.  When this fails, or the machine does, the old record, if there
- * is one, stays.
+ * is one, stays; where the file system cannot exchange two names and the machine fails between
+ * two renames, there is none.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -181,6 +182,28 @@ virtHptLocationInState(const VirtHptPlace *place, gboolean create, GError **erro
     return locationNew(dir, name, path);
 }
 
+/* The path with its last component as it is, and links resolved in what precedes it; %NULL, with
+ * errno set, where that does not exist. */
+static char *
+absolutePath(const char *path)
+{
+    g_autofree char *name = g_path_get_basename(path);
+    g_autofree char *trimmed = g_strdup(path);
+    g_autofree char *parent = NULL;
+    gboolean whole = g_str_equal(name, ".") || g_str_equal(name, "..");
+    char *resolved;
+    char *absolute = NULL;
+
+    for (gsize n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/'; n--)
+        trimmed[n - 1] = '\0';
+    parent = g_path_get_dirname(trimmed);
+    resolved = realpath(whole ? path : parent, NULL);
+    if (resolved)
+        absolute = whole ? g_strdup(resolved) : g_build_filename(resolved, name, NULL);
+    free(resolved);
+    return absolute;
+}
+
 /**
  * virtHptLocationOfPath:
  * @path: of a record directory, which need not exist
@@ -191,10 +214,10 @@ virtHptLocationInState(const VirtHptPlace *place, gboolean create, GError **erro
 VirtHptLocation *
 virtHptLocationOfPath(const char *path, GError **error)
 {
-    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
-    g_autofree char *name = g_path_get_basename(absolute);
-    g_autofree char *parent = g_path_get_dirname(absolute);
-    int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_autofree char *absolute = absolutePath(path);
+    g_autofree char *name = absolute ? g_path_get_basename(absolute) : NULL;
+    g_autofree char *parent = absolute ? g_path_get_dirname(absolute) : NULL;
+    int dir = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (dir < 0) {
         g_set_error(error, VIRT_HPT_ERROR,

@@ -171,6 +171,8 @@ virtHptRecordFind(const VirtHptPlace *place, GError **error)
         location = virtHptLocationInState(place, FALSE, &local);
         if (location)
             record = virtHptRecordOpenAt(location, &local);
+        else if (g_error_matches(local, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED))
+            return NULL; /* the image is, which whoever reads it will find */
     }
     if (!record && !g_error_matches(local, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND))
         g_propagate_error(error, g_steal_pointer(&local));
@@ -316,11 +318,20 @@ compareExtent(const VirtHptExtent *extent,
     return TRUE;
 }
 
-/* Whether no other image of the same guest has these bytes at this place. */
+/* Whether no other image of the same guest has these bytes at this place.  A table without entries
+ * looks the same at each boot. */
 static gboolean
-isIdentifying(const VirtHptExtent *extent)
+isIdentifying(const VirtHptSnapshotDef *def, const VirtHptExtent *extent)
 {
-    return extent->part != VIRT_HPT_IMAGE_PART_HEADER && extent->length >= IDENTIFYING_MIN;
+    switch (extent->part) {
+    case VIRT_HPT_IMAGE_PART_HEADER:
+        return FALSE;
+    case VIRT_HPT_IMAGE_PART_TABLE:
+        return def->stats.valid > 0 && extent->length >= IDENTIFYING_MIN;
+    case VIRT_HPT_IMAGE_PART_STATE:
+        return extent->length >= IDENTIFYING_MIN;
+    }
+    g_return_val_if_reached(FALSE);
 }
 
 /**
@@ -347,6 +358,8 @@ virtHptRecordCompare(const VirtHptRecord *record,
      * is that of its node, which a write to the device need not change. */
     gboolean recorded =
         S_ISREG(place->stat.st_mode) && record->def->imageMtime == virtHptMtime(&place->stat);
+    gboolean alike = S_ISREG(place->stat.st_mode) && record->def->stats.valid == 0 &&
+                     (guint64)place->stat.st_size == record->def->imageSize;
 
     memset(comparison, 0, sizeof(*comparison));
     comparison->extents = extents->len;
@@ -359,9 +372,10 @@ virtHptRecordCompare(const VirtHptRecord *record,
         if (!compareExtent(extent, place, digest, buffer, &same, error))
             return FALSE;
         if (same) {
-            recorded = recorded || isIdentifying(extent);
+            recorded = recorded || isIdentifying(record->def, extent);
             continue;
         }
+        alike = alike && extent->part != VIRT_HPT_IMAGE_PART_HEADER;
         comparison->differing++;
         if (!comparison->first)
             comparison->first = extent;
@@ -370,6 +384,7 @@ virtHptRecordCompare(const VirtHptRecord *record,
         comparison->state = VIRT_HPT_RECORD_CURRENT;
     else
         comparison->state = recorded ? VIRT_HPT_RECORD_DAMAGED : VIRT_HPT_RECORD_STALE;
+    comparison->doubtful = comparison->state == VIRT_HPT_RECORD_STALE && alike;
     return TRUE;
 }
 

@@ -59,12 +59,15 @@ typedef enum {
  * @extents: extents recorded
  * @differing: extents that differ
  * @first: the first differing extent, or %NULL; owned by the record
+ * @doubtful: whether a stale record may be one of a damaged image: of a guest without entries in
+ *   an HPT only the machine state tells two images from each other, and here only it differs
  */
 typedef struct {
     VirtHptRecordState state;
     guint extents;
     guint differing;
     const VirtHptExtent *first;
+    gboolean doubtful;
 } VirtHptComparison;
 
 VirtHptRecord *virtHptRecordOpen(const char *path, GError **error);

@@ -23,10 +23,21 @@ virtHptSubjectFree(VirtHptSubject *subject)
     virtHptImageFree(subject->image);
     virtHptRecordFree(subject->record);
     virtHptPlaceFree(subject->place);
+    virtHptDomainDefFree(subject->domain);
     g_clear_error(&subject->placeError);
     g_clear_error(&subject->recordError);
     g_free(subject->path);
     g_free(subject);
+}
+
+/* What libvirt could not parse it could not restore. */
+static gboolean
+readDomain(VirtHptSubject *subject, const char *xml, GError **error)
+{
+    if (!xml)
+        return TRUE;
+    subject->domain = virtHptDomainDefParse(xml, strlen(xml), subject->path, error);
+    return subject->domain != NULL;
 }
 
 static gboolean
@@ -44,18 +55,12 @@ openRecord(VirtHptSubject *subject, GError **error)
     subject->order = def->order;
     subject->machine = def->machine;
     subject->ramBytes = def->ramBytes;
+    if (!readDomain(subject, def->domainXml, error))
+        return FALSE;
     if (def->mmu == VIRT_HPT_MMU_RADIX)
         return TRUE;
     subject->table = virtHptRecordLoadTable(subject->record, virtHptTableDefaultMaxBytes(), error);
     return subject->table != NULL;
-}
-
-static VirtHptDomainDef *
-domainOf(const VirtHptSubject *subject)
-{
-    const char *xml = subject->image ? subject->image->domainXml : subject->record->def->domainXml;
-
-    return xml ? virtHptDomainDefParse(xml, strlen(xml), subject->path, NULL) : NULL;
 }
 
 static gboolean
@@ -67,7 +72,7 @@ openImage(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **
     if (!subject->place)
         return FALSE;
     subject->image = virtHptImageRead(subject->place->fd, subject->path, options, error);
-    if (!subject->image)
+    if (!subject->image || !readDomain(subject, subject->image->domainXml, error))
         return FALSE;
     stream = subject->image->stream;
     subject->mmu = stream->hasHpt ? VIRT_HPT_MMU_HASH : VIRT_HPT_MMU_RADIX;
@@ -132,11 +137,11 @@ virtHptSubjectOpen(const char *path,
 void
 virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context)
 {
-    g_autoptr(VirtHptDomainDef) domain = domainOf(subject);
     /* A record does not say what else the address space holds. */
     gboolean ramOnly = subject->image && subject->image->stream->ramOnly;
 
-    virtHptCheckContextInit(context, ramOnly ? subject->ramBytes : 0, subject->ramBytes, domain);
+    virtHptCheckContextInit(context, ramOnly ? subject->ramBytes : 0, subject->ramBytes,
+                            subject->domain);
 }
 
 /* Slots that are looked for, and where the last record that holds them was seen. */

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "conf/domain_conf.h"
 #include "snapshot/snapshot_record.h"
 
 G_BEGIN_DECLS
@@ -21,6 +22,7 @@ G_BEGIN_DECLS
  * @isRecord: whether @path names a record directory
  * @mmu: the guest's MMU mode
  * @table: the table, or %NULL for a radix guest; owned by the subject
+ * @domain: what the domain's XML says, or %NULL where there is none
  * @order: of the table, 0 without one
  * @machine: versioned machine type, or %NULL
  * @ramBytes: the guest's base RAM, 0: unknown
@@ -37,6 +39,7 @@ typedef struct {
     gboolean isRecord;
     VirtHptMmu mmu;
     VirtHptTable *table;
+    VirtHptDomainDef *domain;
     guint order;
     const char *machine;
     guint64 ramBytes;

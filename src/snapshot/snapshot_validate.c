@@ -194,7 +194,7 @@ judgeComparison(VirtHptVerdict *verdict, const VirtHptPlace *place, const VirtHp
                 place->path, found->differing, found->extents,
                 virtHptImagePartGetName(found->first->part), found->first->offset,
                 found->first->offset + found->first->length - 1),
-            _("do not restore it; take the image from a backup"));
+            _("do not restore it; take the image from a backup, or, if you know that the guest was saved anew, record that: virt-hpt record"));
         break;
     case VIRT_HPT_RECORD_STALE:
         addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED, "record-stale",
@@ -204,6 +204,13 @@ judgeComparison(VirtHptVerdict *verdict, const VirtHptPlace *place, const VirtHp
                 _("record it: virt-hpt record"));
         /* A stale record is no record, however sound it is. */
         verdict->levels[VIRT_HPT_LEVEL_RECORD] = VIRT_HPT_RESULT_NOT_CHECKED;
+        if (found->doubtful)
+            addFact(
+                verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_WARNED, "image-maybe-damaged",
+                g_strdup_printf(
+                    _("'%1$s' is of another time than its record, and differs from it in the machine state alone: the guest was saved anew, or the image was damaged"),
+                    place->path),
+                _("if you know that the guest was saved anew, record that: virt-hpt record"));
         break;
     }
 }
@@ -226,11 +233,14 @@ nameDifferences(VirtHptVerdict *verdict,
         return;
     }
     if (!image->stream->hasHpt || image->stream->order != record->def->order) {
-        addFact(
-            verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "order-changed",
-            g_strdup_printf(_("the image has a table of order %1$u, its record one of order %2$u"),
-                            image->stream->order, record->def->order),
-            NULL);
+        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "order-changed",
+                image->stream->hasHpt
+                    ? g_strdup_printf(
+                          _("the image has a table of order %1$u, its record one of order %2$u"),
+                          image->stream->order, record->def->order)
+                    : g_strdup_printf(_("the image has no table, its record one of order %1$u"),
+                                      record->def->order),
+                NULL);
         return;
     }
     for (guint64 slot = 0; slot < virtHptTableGetSlots(recorded); slot++) {

@@ -97,7 +97,8 @@ class Faults(virthpt.Case):
     def test_no_space_at_each_call(self):
         failed = 0
         for name, numbers in self.calls().items():
-            if name in ("close", "flock", "faccessat2"):
+            # These never run out of space
+            if name in ("close", "flock", "faccessat2", "fstat", "newfstatat"):
                 continue
             for number in numbers:
                 self.prepare()
