@@ -16,6 +16,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "full-write.h"
+#include "htab/htab_diff.h"
 #include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validate.h"
 
@@ -224,8 +225,8 @@ nameDifferences(VirtHptVerdict *verdict,
 {
     g_autoptr(GError) local = NULL;
     g_autoptr(VirtHptImage) image = virtHptImageRead(place->fd, place->path, NULL, &local);
-    guint64 differing = 0;
-    guint64 first = 0;
+    g_autoptr(VirtHptDiff) diff = NULL;
+    const VirtHptDifference *first;
 
     if (!image) {
         addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "image-unreadable",
@@ -243,26 +244,17 @@ nameDifferences(VirtHptVerdict *verdict,
                 NULL);
         return;
     }
-    for (guint64 slot = 0; slot < virtHptTableGetSlots(recorded); slot++) {
-        VirtHptEntry a = virtHptTableGet(recorded, slot);
-        VirtHptEntry b = virtHptTableGet(image->stream->table, slot);
-
-        if (a.v == b.v && a.r == b.r)
-            continue;
-        if (differing++ == 0)
-            first = slot;
-    }
-    if (differing > 0) {
-        VirtHptEntry a = virtHptTableGet(recorded, first);
-        VirtHptEntry b = virtHptTableGet(image->stream->table, first);
-
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "entries-changed",
-                g_strdup_printf(_("%1$" PRIu64 " entries differ, the first in slot %2$" PRIu64
-                                  ": V 0x%3$016" PRIx64 " R 0x%4$016" PRIx64
-                                  ", recorded V 0x%5$016" PRIx64 " R 0x%6$016" PRIx64),
-                                differing, first, b.v, b.r, a.v, a.r),
-                NULL);
-    }
+    diff = virtHptTableDiff(recorded, image->stream->table, 1, &local);
+    if (!diff || diff->differences->len == 0)
+        return;
+    first = &g_array_index(diff->differences, VirtHptDifference, 0);
+    addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "entries-changed",
+            g_strdup_printf(_("%1$" PRIu64 " entries differ, the first in slot %2$" PRIu64
+                              ": V 0x%3$016" PRIx64 " R 0x%4$016" PRIx64
+                              ", recorded V 0x%5$016" PRIx64 " R 0x%6$016" PRIx64),
+                            virtHptDiffGetTotal(diff), first->slot, first->after.v, first->after.r,
+                            first->before.v, first->before.r),
+            NULL);
 }
 
 static guint64
