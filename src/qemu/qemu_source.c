@@ -4,13 +4,15 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A file is read through windows of fixed size.  It is not mapped: whoever may truncate the
- * file could then kill this process with SIGBUS.
+ * file could then kill this process with SIGBUS.  A pipe or socket has one window, which is
+ * filled with whatever has arrived.
  */
 
 #include "config.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +28,12 @@ struct _VirtHptSource {
     char *name;
     guint64 size;
     gboolean hasTail;
-    VirtHptReadahead *readahead; /* where the window comes from, or %NULL: all bytes are in it */
+    /* Where the next window comes from; with neither of them, all bytes are in the first one */
+    VirtHptReadahead *readahead;
+    int pipe;
+    guint8 *pipeWindow;
+    gint64 pipeDeadline; /* monotonic microseconds */
+    guint pipePatience;  /* milliseconds */
     const guint8 *window;
     guint64 windowOffset; /* of window[0] in the file */
     gsize windowLength;
@@ -37,6 +44,17 @@ struct _VirtHptSource {
     gpointer progressOpaque;
     guint64 progressNext;
 };
+
+static VirtHptSource *
+sourceNew(const char *name)
+{
+    VirtHptSource *source = g_new0(VirtHptSource, 1);
+
+    source->name = g_strdup(name);
+    source->window = (const guint8 *)"";
+    source->pipe = -1;
+    return source;
+}
 
 /**
  * virtHptSourceNewFd:
@@ -51,11 +69,10 @@ struct _VirtHptSource {
 VirtHptSource *
 virtHptSourceNewFd(int fd, const char *name, GError **error)
 {
-    g_autoptr(VirtHptSource) source = g_new0(VirtHptSource, 1);
+    g_autoptr(VirtHptSource) source = sourceNew(name);
     struct stat st;
     off_t size;
 
-    source->name = g_strdup(name);
     if (fstat(fd, &st) < 0) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"), name,
                     g_strerror(errno));
@@ -75,7 +92,6 @@ virtHptSourceNewFd(int fd, const char *name, GError **error)
     source->size = (guint64)size;
     source->hasTail = S_ISBLK(st.st_mode);
     source->readahead = virtHptReadaheadNew(fd, source->size);
-    source->window = (const guint8 *)"";
     return g_steal_pointer(&source);
 }
 
@@ -90,12 +106,39 @@ virtHptSourceNewFd(int fd, const char *name, GError **error)
 VirtHptSource *
 virtHptSourceNewBytes(const guint8 *data, gsize length, const char *name)
 {
-    VirtHptSource *source = g_new0(VirtHptSource, 1);
+    VirtHptSource *source = sourceNew(name);
 
-    source->name = g_strdup(name);
     source->size = length;
-    source->window = length ? data : (const guint8 *)"";
+    if (length > 0)
+        source->window = data;
     source->windowLength = length;
+    return source;
+}
+
+/**
+ * virtHptSourceNewPipe:
+ * @fd: the end of a pipe or a socket to read from; stays the caller's
+ * @name: what messages call it
+ * @deadline: when all must have been read, as g_get_monotonic_time() counts
+ * @patience: how long to wait for the next byte, in milliseconds
+ *
+ * Its size is %VIRT_HPT_SOURCE_SIZE_UNKNOWN, and its end is where the other side closes it, or
+ * whatever the bytes themselves say.  No more is read than has arrived, so that a reader that
+ * knows its end by the bytes never waits for one that does not come.
+ *
+ * Returns: a source
+ */
+VirtHptSource *
+virtHptSourceNewPipe(int fd, const char *name, gint64 deadline, guint patience)
+{
+    VirtHptSource *source = sourceNew(name);
+
+    source->size = VIRT_HPT_SOURCE_SIZE_UNKNOWN;
+    source->hasTail = TRUE;
+    source->pipe = fd;
+    source->pipeWindow = g_malloc(VIRT_HPT_WINDOW_HEADROOM + VIRT_HPT_WINDOW_SIZE);
+    source->pipeDeadline = deadline;
+    source->pipePatience = patience;
     return source;
 }
 
@@ -106,6 +149,7 @@ virtHptSourceFree(VirtHptSource *source)
         return;
     g_free(source->name);
     virtHptReadaheadFree(source->readahead);
+    g_free(source->pipeWindow);
     g_free(source);
 }
 
@@ -144,7 +188,8 @@ virtHptSourceGetOffset(const VirtHptSource *source)
  * virtHptSourceGetSize:
  * @source: a source
  *
- * Returns: the size in bytes, as it was when the source was made
+ * Returns: the size in bytes, as it was when the source was made, or
+ *   %VIRT_HPT_SOURCE_SIZE_UNKNOWN
  */
 guint64
 virtHptSourceGetSize(const VirtHptSource *source)
@@ -156,7 +201,8 @@ virtHptSourceGetSize(const VirtHptSource *source)
  * virtHptSourceHasTail:
  * @source: a source
  *
- * Returns: whether bytes that mean nothing may follow what was stored, as on a block device
+ * Returns: whether the end is not known by the size: bytes that mean nothing may follow what was
+ *   stored, as on a block device, or the size itself is unknown
  */
 gboolean
 virtHptSourceHasTail(const VirtHptSource *source)
@@ -215,6 +261,53 @@ sourceReport(VirtHptSource *source)
     source->progressNext = source->windowOffset + PROGRESS_STEP;
 }
 
+/* Waits until the pipe has something to read, or its end. */
+static gboolean
+sourceWait(VirtHptSource *source, GError **error)
+{
+    gint64 left = (source->pipeDeadline - g_get_monotonic_time()) / 1000;
+    struct pollfd wanted = {.fd = source->pipe, .events = POLLIN};
+    int ready = 0;
+
+    if (left > 0)
+        ready = poll(&wanted, 1, (int)MIN(left, source->pipePatience));
+    if (ready > 0 || (ready < 0 && errno == EINTR))
+        return TRUE;
+    virtHptSourceSetError(source, source->windowOffset + source->windowLength, VIRT_HPT_ERROR_IO,
+                          error, "%s",
+                          ready < 0 ? g_strerror(errno) : _("nothing more came within the time"));
+    return FALSE;
+}
+
+/* The same as sourceNextWindow(), of a pipe. */
+static gboolean
+sourceNextFromPipe(VirtHptSource *source, gsize kept, GError **error)
+{
+    guint64 end = source->windowOffset + source->windowLength;
+    ssize_t got;
+
+    do {
+        if (!sourceWait(source, error))
+            return FALSE;
+        got =
+            read(source->pipe, source->pipeWindow + VIRT_HPT_WINDOW_HEADROOM, VIRT_HPT_WINDOW_SIZE);
+    } while (got < 0 && (errno == EINTR || errno == EAGAIN));
+    if (got < 0) {
+        virtHptSourceSetError(source, end, VIRT_HPT_ERROR_IO, error, "%s", g_strerror(errno));
+        return FALSE;
+    }
+    if (got == 0) {
+        virtHptSourceSetError(source, end, VIRT_HPT_ERROR_MALFORMED, error,
+                              _("truncated: the other side closed it here"));
+        return FALSE;
+    }
+    source->window = source->pipeWindow + VIRT_HPT_WINDOW_HEADROOM - kept;
+    source->windowOffset = end - kept;
+    source->windowLength = kept + (gsize)got;
+    source->pos = 0;
+    return TRUE;
+}
+
 /* Puts the next window in the place of this one, of which @kept bytes are left, at most the
  * headroom of a window. */
 static gboolean
@@ -227,6 +320,12 @@ sourceNextWindow(VirtHptSource *source, gsize kept, GError **error)
     gsize length;
     int code;
 
+    if (source->pipe >= 0) {
+        /* They may lie in the window that is about to be filled. */
+        memmove(source->pipeWindow + VIRT_HPT_WINDOW_HEADROOM - kept, source->window + source->pos,
+                kept);
+        return sourceNextFromPipe(source, kept, error);
+    }
     /* The bytes go with their window. */
     memcpy(carried, source->window + source->pos, kept);
     data = virtHptReadaheadGet(source->readahead, offset / VIRT_HPT_WINDOW_SIZE, &length, &code);
@@ -299,9 +398,9 @@ virtHptSourcePeekSome(VirtHptSource *source, gsize *length, GError **error)
     return source->window + source->pos;
 }
 
-/* Consumes @length bytes, showing them to the tap. */
+/* Consumes @length bytes by reading them, and shows them to the tap if there is one. */
 static gboolean
-sourceSkipTapped(VirtHptSource *source, guint64 length, GError **error)
+sourceReadOver(VirtHptSource *source, guint64 length, GError **error)
 {
     while (length > 0) {
         gsize some;
@@ -310,7 +409,8 @@ sourceSkipTapped(VirtHptSource *source, guint64 length, GError **error)
         if (!data)
             return FALSE;
         some = (gsize)MIN(some, length);
-        if (!source->tap(data, some, virtHptSourceGetOffset(source), source->tapOpaque, error))
+        if (source->tap &&
+            !source->tap(data, some, virtHptSourceGetOffset(source), source->tapOpaque, error))
             return FALSE;
         source->pos += some;
         length -= some;
@@ -332,8 +432,8 @@ virtHptSourceSkip(VirtHptSource *source, guint64 length, GError **error)
 {
     if (length > source->windowLength - source->pos && !sourceCheckLeft(source, length, error))
         return FALSE;
-    if (source->tap)
-        return sourceSkipTapped(source, length, error);
+    if (source->tap || source->pipe >= 0)
+        return sourceReadOver(source, length, error);
     if (length <= source->windowLength - source->pos) {
         source->pos += (gsize)length;
         return TRUE;

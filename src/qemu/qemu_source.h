@@ -16,6 +16,9 @@ G_BEGIN_DECLS
 /* The most that virtHptSourcePeek() can show at once, in bytes */
 #define VIRT_HPT_SOURCE_PEEK_MAX 4096
 
+/* The size of a pipe or socket */
+#define VIRT_HPT_SOURCE_SIZE_UNKNOWN G_MAXUINT64
+
 typedef struct _VirtHptSource VirtHptSource;
 
 /**
@@ -46,6 +49,7 @@ typedef void (*VirtHptProgressFunc)(guint64 done, guint64 total, gpointer opaque
 
 VirtHptSource *virtHptSourceNewFd(int fd, const char *name, GError **error);
 VirtHptSource *virtHptSourceNewBytes(const guint8 *data, gsize length, const char *name);
+VirtHptSource *virtHptSourceNewPipe(int fd, const char *name, gint64 deadline, guint patience);
 void virtHptSourceFree(VirtHptSource *source);
 
 void virtHptSourceSetProgress(VirtHptSource *source, VirtHptProgressFunc func, gpointer opaque);
