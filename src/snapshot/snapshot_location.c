@@ -21,8 +21,7 @@
 #include "qemu/qemu_image.h"
 #include "snapshot/snapshot_dir.h"
 #include "snapshot/snapshot_location.h"
-
-#define STATE_SUBDIR "libvirt-hpt"
+#include "snapshot/snapshot_state.h"
 
 void
 virtHptLocationFree(VirtHptLocation *location)
@@ -87,25 +86,6 @@ virtHptLocationBeside(const VirtHptPlace *place, GError **error)
     return location;
 }
 
-/* Opens @name in @parent, which is closed; makes it first if asked to. */
-static int
-descend(int parent, const char *name, gboolean create)
-{
-    int fd;
-    int code;
-
-    if (parent < 0)
-        return -1;
-    if (create && mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
-        fd = -1;
-    else
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    code = errno;
-    close(parent);
-    errno = code;
-    return fd;
-}
-
 /* The domain that the image is of, which libvirt's header tells. */
 static char *
 domainUuid(const VirtHptPlace *place, GError **error)
@@ -148,37 +128,23 @@ virtHptLocationInState(const VirtHptPlace *place, gboolean create, GError **erro
     g_autofree char *uuid = domainUuid(place, error);
     g_autofree char *escaped = g_uri_escape_string(place->path, NULL, FALSE);
     g_autofree char *name = g_strconcat(escaped, VIRT_HPT_RECORD_SUFFIX, NULL);
+    g_autofree char *directory = NULL;
     g_autofree char *path = NULL;
     int dir;
 
     if (!uuid)
         return NULL;
-    path = g_build_filename(STATEDIR, STATE_SUBDIR, uuid, name, NULL);
+    directory = virtHptStateDirPath(uuid);
+    path = g_build_filename(directory, name, NULL);
     if (strlen(name) > NAME_MAX) {
         g_set_error(error, VIRT_HPT_ERROR,
                     create ? VIRT_HPT_ERROR_UNSUPPORTED : VIRT_HPT_ERROR_NOT_FOUND,
                     _("'%1$s': the path is too long to name a record after"), place->path);
         return NULL;
     }
-    dir = open(STATEDIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    dir = descend(dir, STATE_SUBDIR, create);
-    dir = descend(dir, uuid, create);
-    if (dir < 0) {
-        /* Root's records are root's to see: for others there are none. */
-        gboolean none = errno == ENOENT || (errno == EACCES && !create);
-
-        g_set_error(error, VIRT_HPT_ERROR, none ? VIRT_HPT_ERROR_NOT_FOUND : VIRT_HPT_ERROR_IO,
-                    _("cannot open the directory of '%1$s': %2$s"), path, g_strerror(errno));
+    dir = virtHptStateDirOpen(uuid, create, error);
+    if (dir < 0)
         return NULL;
-    }
-    if (!virtHptDirIsOwn(dir)) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNTRUSTED,
-            _("the directory of '%1$s' is not yours alone: expected one of root's or your own"),
-            path);
-        close(dir);
-        return NULL;
-    }
     return locationNew(dir, name, path);
 }
 

@@ -1,0 +1,339 @@
+/*
+ * snapshot_driver.c: snapshots of a domain, as libvirt has them, with their records
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * There is no list of our own: libvirt knows the snapshots, their XML tells where the image is, and
+ * the record lies beside it.
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "conf/xml_read.h"
+#include "snapshot/snapshot_driver.h"
+
+/* A snapshot's XML holds one or two domains */
+#define SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
+
+static const VirtHptBackend *const backends[] = {
+    &virtHptBackendExternal,
+    &virtHptBackendSave,
+};
+
+void
+virtHptSnapshotFree(VirtHptSnapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    g_clear_pointer(&snapshot->handle, virDomainSnapshotFree);
+    g_clear_pointer(&snapshot->doc, xmlFreeDoc);
+    g_free(snapshot->name);
+    g_free(snapshot->state);
+    g_free(snapshot->image);
+    g_free(snapshot);
+}
+
+static void
+snapshotFree(gpointer data)
+{
+    virtHptSnapshotFree(data);
+}
+
+static char *
+childText(const xmlNode *parent, const char *name)
+{
+    xmlNode *child = virtHptXmlChild(parent, name);
+    g_autoptr(xmlChar) text = child ? xmlNodeGetContent(child) : NULL;
+
+    return g_strdup((const char *)text);
+}
+
+/* Takes @handle. */
+static VirtHptSnapshot *
+snapshotNew(VirtHptGuest *guest, virDomainSnapshot *handle, GError **error)
+{
+    g_autoptr(VirtHptSnapshot) snapshot = g_new0(VirtHptSnapshot, 1);
+    g_autoptr(VirtHptLibvirtString) xml = NULL;
+    g_autofree char *time = NULL;
+    const xmlNode *root;
+
+    snapshot->guest = guest;
+    snapshot->handle = handle;
+    snapshot->name = g_strdup(virDomainSnapshotGetName(handle));
+    xml = virDomainSnapshotGetXMLDesc(handle, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    if (!xml) {
+        virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), snapshot->name);
+        return NULL;
+    }
+    snapshot->doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, snapshot->name, error);
+    if (!snapshot->doc)
+        return NULL;
+    root = xmlDocGetRootElement(snapshot->doc);
+    snapshot->state = childText(root, "state");
+    time = childText(root, "creationTime");
+    if (time)
+        snapshot->creationTime = g_ascii_strtoll(time, NULL, 10);
+    for (gsize i = 0; i < G_N_ELEMENTS(backends) && !snapshot->backend; i++) {
+        if (backends[i]->probe(snapshot))
+            snapshot->backend = backends[i];
+    }
+    if (snapshot->backend)
+        snapshot->image = snapshot->backend->locate(snapshot, NULL);
+    return g_steal_pointer(&snapshot);
+}
+
+/**
+ * virtHptSnapshotLookup:
+ * @guest: a guest, which must outlive the snapshot
+ * @name: (nullable): the snapshot's name, or %NULL for the current one
+ * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND, or what libvirt's errors stand for
+ *
+ * Returns: (transfer full): the snapshot, or %NULL
+ */
+VirtHptSnapshot *
+virtHptSnapshotLookup(VirtHptGuest *guest, const char *name, GError **error)
+{
+    virDomainSnapshot *handle = name ? virDomainSnapshotLookupByName(guest->domain, name, 0)
+                                     : virDomainSnapshotCurrent(guest->domain, 0);
+
+    if (handle)
+        return snapshotNew(guest, handle, error);
+    if (name)
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' has no snapshot '%2$s'"), guest->name, name);
+    else
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' has no current snapshot"), guest->name);
+    return NULL;
+}
+
+/* In the order in which they were made */
+static gint
+compareSnapshots(gconstpointer a, gconstpointer b)
+{
+    const VirtHptSnapshot *first = *(VirtHptSnapshot *const *)a;
+    const VirtHptSnapshot *second = *(VirtHptSnapshot *const *)b;
+
+    if (first->creationTime != second->creationTime)
+        return first->creationTime < second->creationTime ? -1 : 1;
+    return strcmp(first->name, second->name);
+}
+
+/**
+ * virtHptSnapshotList:
+ * @guest: a guest, which must outlive the list
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type VirtHptSnapshot): its snapshots, oldest first, or %NULL
+ */
+GPtrArray *
+virtHptSnapshotList(VirtHptGuest *guest, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(snapshotFree);
+    virDomainSnapshot **handles = NULL;
+    int n = virDomainListAllSnapshots(guest->domain, &handles, 0);
+    gboolean ok = n >= 0;
+
+    if (!ok)
+        virtHptLibvirtSetError(error, _("cannot list the snapshots of '%1$s'"), guest->name);
+    for (int i = 0; i < n; i++) {
+        VirtHptSnapshot *snapshot = ok ? snapshotNew(guest, handles[i], error) : NULL;
+
+        if (snapshot)
+            g_ptr_array_add(list, snapshot);
+        else if (ok)
+            ok = FALSE;
+        else
+            virDomainSnapshotFree(handles[i]);
+    }
+    free(handles);
+    if (!ok)
+        return NULL;
+    g_ptr_array_sort(list, compareSnapshots);
+    return g_steal_pointer(&list);
+}
+
+/**
+ * virtHptSnapshotGetKind:
+ * @snapshot: a snapshot
+ *
+ * Returns: the stable name of its kind, never translated; 'other' for one that is not supported
+ */
+const char *
+virtHptSnapshotGetKind(const VirtHptSnapshot *snapshot)
+{
+    return snapshot->backend ? snapshot->backend->name : "other";
+}
+
+/**
+ * virtHptSnapshotHasImage:
+ * @snapshot: a snapshot
+ * @error: set where it has none: %VIRT_HPT_ERROR_UNSUPPORTED
+ *
+ * Returns: whether it has an image that holds the guest's memory, and with it its table
+ */
+gboolean
+virtHptSnapshotHasImage(const VirtHptSnapshot *snapshot, GError **error)
+{
+    if (snapshot->backend && snapshot->image)
+        return TRUE;
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+        _("snapshot '%1$s' of '%2$s' has no memory file: only external snapshots with memory are supported"),
+        snapshot->name, snapshot->guest->name);
+    return FALSE;
+}
+
+/**
+ * virtHptSnapshotFindRecord:
+ * @snapshot: a snapshot with an image
+ * @error: set on failure: what opening the image and its record set
+ *
+ * Returns: (transfer full): its record, or %NULL, without an error where there is none
+ */
+VirtHptRecord *
+virtHptSnapshotFindRecord(const VirtHptSnapshot *snapshot, GError **error)
+{
+    g_autoptr(VirtHptPlace) place = snapshot->backend->open(snapshot, error);
+
+    return place ? virtHptRecordFind(place, error) : NULL;
+}
+
+/* The first image of a disk that is a file, which a snapshot will leave as it is */
+static char *
+firstDisk(VirtHptGuest *guest, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, 0);
+    g_autoptr(xmlDoc) doc = NULL;
+    xmlNode *devices;
+
+    if (!xml) {
+        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+        return NULL;
+    }
+    doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, guest->name, error);
+    if (!doc)
+        return NULL;
+    devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
+    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        xmlNode *source = virtHptXmlChild(disk, "source");
+        char *file = NULL;
+
+        if (source && !virtHptXmlChild(disk, "readonly"))
+            file = virtHptXmlGetAttribute(source, "file");
+        if (file)
+            return file;
+    }
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+        _("'%1$s' has no disk that is a file, beside which its memory could lie: use --memspec"),
+        guest->name);
+    return NULL;
+}
+
+/**
+ * virtHptSnapshotSuggestMemory:
+ * @guest: a guest
+ * @name: of a snapshot that is to be made
+ * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND where no disk of the guest is a file
+ *
+ * Returns: (transfer full): where its memory may lie: beside the guest's first disk; or %NULL
+ */
+char *
+virtHptSnapshotSuggestMemory(VirtHptGuest *guest, const char *name, GError **error)
+{
+    g_autofree char *disk = firstDisk(guest, error);
+    g_autofree char *directory = disk ? g_path_get_dirname(disk) : NULL;
+    g_autofree char *domain = g_uri_escape_string(guest->name, NULL, FALSE);
+    g_autofree char *snapshot = g_uri_escape_string(name, NULL, FALSE);
+    g_autofree char *file = g_strdup_printf("%s.%s.mem", domain, snapshot);
+
+    return directory ? g_build_filename(directory, file, NULL) : NULL;
+}
+
+/* libvirt would write over a file that is there. */
+static gboolean
+checkMemory(const char *path, GError **error)
+{
+    struct stat st;
+
+    if (!g_path_is_absolute(path)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                    _("'%1$s' is not an absolute path"), path);
+        return FALSE;
+    }
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
+                _("'%1$s' exists already: remove it, or choose another with --memspec"), path);
+    return FALSE;
+}
+
+/**
+ * virtHptSnapshotCreate:
+ * @guest: a locked guest
+ * @options: what to make
+ * @error: set on failure; the guest is then as libvirt left it
+ *
+ * Makes an external snapshot with memory.  The record is virtHptSnapshotRecord()'s.
+ *
+ * Returns: (transfer full): the snapshot, or %NULL
+ */
+VirtHptSnapshot *
+virtHptSnapshotCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error)
+{
+    if (!checkMemory(options->memory, error) ||
+        !virtHptBackendExternal.create(guest, options, error))
+        return NULL;
+    return virtHptSnapshotLookup(guest, options->name, error);
+}
+
+/**
+ * virtHptSnapshotRecord:
+ * @snapshot: a snapshot with an image
+ * @progress: called as the image is read, or %NULL
+ * @progressOpaque: passed to @progress
+ * @error: set on failure: what virtHptRecordCreate() sets
+ *
+ * Returns: (transfer full): its record, made now or before, or %NULL
+ */
+VirtHptRecord *
+virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
+                      VirtHptProgressFunc progress,
+                      gpointer progressOpaque,
+                      GError **error)
+{
+    g_autoptr(VirtHptPlace) place = snapshot->backend->open(snapshot, error);
+    VirtHptRecordOutcome outcome;
+
+    return place ? virtHptRecordCreate(place, progress, progressOpaque, &outcome, error) : NULL;
+}
+
+/**
+ * virtHptSnapshotDelete:
+ * @snapshot: a snapshot of a locked guest
+ * @keepFiles: whether libvirt shall only forget it
+ * @error: set on failure
+ *
+ * Deletes a snapshot, and then its record, which says nothing without it.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptSnapshotDelete(VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
+{
+    g_autoptr(VirtHptRecord) record = NULL;
+
+    if (!virtHptSnapshotHasImage(snapshot, error))
+        return FALSE;
+    /* Found by the image, which is gone afterwards; a record that cannot be read stays. */
+    record = virtHptSnapshotFindRecord(snapshot, NULL);
+    if (!snapshot->backend->remove(snapshot, keepFiles, error))
+        return FALSE;
+    return !record || keepFiles || virtHptRecordDelete(record, error);
+}

@@ -1,0 +1,388 @@
+/*
+ * snapshot_external.c: external snapshots: a memory file, and a new layer above each disk
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * libvirt before 9.9.0 makes them and does not revert to them.  There we do what it does since: put
+ * a new layer above each image that the snapshot left as it was, and restore the memory file into a
+ * domain on these layers.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "conf/xml_read.h"
+#include "snapshot/snapshot_backend.h"
+
+#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
+#define ORIGIN "domainsnapshot"
+
+static gboolean
+externalProbe(const VirtHptSnapshot *snapshot)
+{
+    const xmlNode *root = snapshot->doc ? xmlDocGetRootElement(snapshot->doc) : NULL;
+    xmlNode *memory = root ? virtHptXmlChild(root, "memory") : NULL;
+    g_autofree char *kind = memory ? virtHptXmlGetAttribute(memory, "snapshot") : NULL;
+
+    return g_strcmp0(kind, "external") == 0;
+}
+
+static char *
+externalLocate(const VirtHptSnapshot *snapshot, GError **error)
+{
+    xmlNode *memory = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "memory");
+    g_autofree char *file = memory ? virtHptXmlGetAttribute(memory, "file") : NULL;
+
+    if (file && g_path_is_absolute(file))
+        return g_steal_pointer(&file);
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                _("libvirt does not say where snapshot '%1$s' has its memory"), snapshot->name);
+    return NULL;
+}
+
+static VirtHptPlace *
+externalOpen(const VirtHptSnapshot *snapshot, GError **error)
+{
+    return virtHptPlaceOpen(snapshot->image, error);
+}
+
+static void
+appendDisk(GString *xml, const VirtHptDiskSpec *disk)
+{
+    g_autofree char *name = g_markup_printf_escaped("<disk name='%s'", disk->name);
+
+    g_string_append(xml, name);
+    if (disk->snapshot) {
+        g_autofree char *text = g_markup_printf_escaped(" snapshot='%s'", disk->snapshot);
+
+        g_string_append(xml, text);
+    }
+    if (disk->type) {
+        g_autofree char *text = g_markup_printf_escaped(" type='%s'", disk->type);
+
+        g_string_append(xml, text);
+    }
+    g_string_append_c(xml, '>');
+    if (disk->driver) {
+        g_autofree char *text = g_markup_printf_escaped("<driver type='%s'/>", disk->driver);
+
+        g_string_append(xml, text);
+    }
+    if (disk->file) {
+        g_autofree char *text = g_markup_printf_escaped(
+            "<source %s='%s'/>", g_strcmp0(disk->type, "block") == 0 ? "dev" : "file", disk->file);
+
+        g_string_append(xml, text);
+    }
+    g_string_append(xml, "</disk>");
+}
+
+static char *
+formatCreate(const VirtHptCreateOptions *options)
+{
+    GString *xml = g_string_new("<domainsnapshot>");
+    g_autofree char *name = g_markup_printf_escaped("<name>%s</name>", options->name);
+    g_autofree char *memory =
+        g_markup_printf_escaped("<memory snapshot='external' file='%s'/>", options->memory);
+
+    g_string_append(xml, name);
+    if (options->description) {
+        g_autofree char *description =
+            g_markup_printf_escaped("<description>%s</description>", options->description);
+
+        g_string_append(xml, description);
+    }
+    g_string_append(xml, memory);
+    if (options->disks && options->disks->len > 0) {
+        g_string_append(xml, "<disks>");
+        for (guint i = 0; i < options->disks->len; i++)
+            appendDisk(xml, g_ptr_array_index(options->disks, i));
+        g_string_append(xml, "</disks>");
+    }
+    g_string_append(xml, "</domainsnapshot>");
+    return g_string_free(xml, FALSE);
+}
+
+static gboolean
+externalCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error)
+{
+    g_autofree char *xml = formatCreate(options);
+    g_autoptr(virDomainSnapshot) created = NULL;
+    unsigned int flags = 0;
+
+    if (options->live)
+        flags |= VIR_DOMAIN_SNAPSHOT_CREATE_LIVE;
+    if (options->atomic)
+        flags |= VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC;
+    created = virDomainSnapshotCreateXML(guest->domain, xml, flags);
+    if (!created)
+        return virtHptLibvirtSetError(error, _("cannot make snapshot '%1$s' of '%2$s'"),
+                                      options->name, guest->name);
+    return TRUE;
+}
+
+static xmlNode *
+findDisk(const xmlNode *devices, const char *target)
+{
+    for (xmlNode *disk = virtHptXmlChild(devices, "disk"); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        xmlNode *node = virtHptXmlChild(disk, "target");
+        g_autofree char *name = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
+
+        if (g_strcmp0(name, target) == 0)
+            return disk;
+    }
+    return NULL;
+}
+
+/* Path of a disk's image, @block: whether it is a device; %NULL for what is neither that nor a
+ * file */
+static char *
+diskSource(const xmlNode *disk, gboolean *block)
+{
+    xmlNode *source = virtHptXmlChild(disk, "source");
+    char *path = source ? virtHptXmlGetAttribute(source, "file") : NULL;
+
+    *block = FALSE;
+    if (source && !path) {
+        path = virtHptXmlGetAttribute(source, "dev");
+        *block = TRUE;
+    }
+    return path;
+}
+
+/* The overlay that disk @target of the snapshot needs, over what the snapshot's own definition has
+ * as its image. */
+static VirtHptOverlay *
+planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
+{
+    xmlNode *root = xmlDocGetRootElement(snapshot->doc);
+    xmlNode *domain = virtHptXmlRequire(root, "domain", ORIGIN, error);
+    xmlNode *devices = domain ? virtHptXmlRequire(domain, "devices", ORIGIN, error) : NULL;
+    xmlNode *disk = devices ? findDisk(devices, target) : NULL;
+    xmlNode *driver = disk ? virtHptXmlChild(disk, "driver") : NULL;
+    g_autofree char *format = driver ? virtHptXmlGetAttribute(driver, "type") : NULL;
+    g_autofree char *base = NULL;
+    gboolean block = FALSE;
+
+    if (!devices)
+        return NULL;
+    base = disk ? diskSource(disk, &block) : NULL;
+    if (!base || !format || !g_path_is_absolute(base)) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+            _("disk '%1$s' of snapshot '%2$s' had no file or block device of a known format"),
+            target, snapshot->name);
+        return NULL;
+    }
+    if (access(base, R_OK) < 0) {
+        g_set_error(error, VIRT_HPT_ERROR,
+                    errno == ENOENT ? VIRT_HPT_ERROR_NOT_FOUND : VIRT_HPT_ERROR_IO,
+                    _("'%1$s', which disk '%2$s' of snapshot '%3$s' needs: %4$s"), base, target,
+                    snapshot->name, g_strerror(errno));
+        return NULL;
+    }
+    return virtHptOverlayNew(target, base, format, block);
+}
+
+/* The top image of a disk is written to.  Where that is the base of the snapshot, layers were
+ * merged since, and the state that the snapshot names is gone. */
+static gboolean
+checkBase(VirtHptGuest *guest, const VirtHptOverlay *overlay, unsigned int flags, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags);
+    g_autoptr(xmlDoc) doc = NULL;
+    xmlNode *devices;
+
+    if (!xml)
+        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+    doc = virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
+    if (!doc)
+        return FALSE;
+    devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
+    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        gboolean block;
+        g_autofree char *path = diskSource(disk, &block);
+
+        if (g_strcmp0(path, overlay->base) == 0) {
+            g_set_error(
+                error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                _("'%1$s' uses '%2$s' itself, not a layer above it: what disk '%3$s' held at the snapshot is overwritten"),
+                guest->name, overlay->base, overlay->target);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean
+prepareDisk(const VirtHptSnapshot *snapshot,
+            const char *target,
+            VirtHptJournal *journal,
+            GError **error)
+{
+    VirtHptOverlay *overlay = planOverlay(snapshot, target, error);
+
+    if (!overlay)
+        return FALSE;
+    g_ptr_array_add(journal->overlays, overlay);
+    return checkBase(snapshot->guest, overlay, 0, error) &&
+           checkBase(snapshot->guest, overlay, VIR_DOMAIN_XML_INACTIVE, error) &&
+           virtHptOverlayReserve(overlay, snapshot->name, error) &&
+           virtHptOverlayFormat(overlay, error);
+}
+
+static gboolean
+externalPrepare(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
+{
+    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
+
+    if (snapshot->guest->revertsExternal)
+        return TRUE;
+    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        g_autofree char *target = virtHptXmlGetAttribute(disk, "name");
+        g_autofree char *kind = virtHptXmlGetAttribute(disk, "snapshot");
+
+        if (!target || !kind || g_str_equal(kind, "no"))
+            continue;
+        if (!g_str_equal(kind, "external")) {
+            g_set_error(
+                error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+                _("snapshot '%1$s' has its memory in a file and disk '%2$s' in another way"),
+                snapshot->name, target);
+            return FALSE;
+        }
+        if (!prepareDisk(snapshot, target, journal, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+externalRevert(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, GError **error)
+{
+    virConnect *connection = snapshot->guest->connection;
+    g_autoptr(VirtHptLibvirtString) before = NULL;
+    g_autofree char *after = NULL;
+
+    if (snapshot->guest->revertsExternal) {
+        if (virDomainRevertToSnapshot(snapshot->handle, VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED) < 0)
+            return virtHptLibvirtSetError(error, _("cannot revert to snapshot '%1$s'"),
+                                          snapshot->name);
+        return TRUE;
+    }
+    before =
+        virDomainSaveImageGetXMLDesc(connection, snapshot->image, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE);
+    if (!before)
+        return virtHptLibvirtSetError(error, _("cannot read the domain of '%1$s'"),
+                                      snapshot->image);
+    after = virtHptOverlayEditDomain(before, journal->overlays, error);
+    if (!after)
+        return FALSE;
+    if (virDomainRestoreFlags(connection, snapshot->image, after, VIR_DOMAIN_SAVE_PAUSED) < 0)
+        return virtHptLibvirtSetError(error, _("cannot restore '%1$s'"), snapshot->image);
+    return TRUE;
+}
+
+/* Redefines the domain as it was at the snapshot, on the new layers. */
+static gboolean
+redefineDomain(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, GError **error)
+{
+    xmlNode *root = xmlDocGetRootElement(snapshot->doc);
+    xmlNode *inactive = virtHptXmlChild(root, "inactiveDomain");
+    xmlNode *domain = inactive ? inactive : virtHptXmlRequire(root, "domain", ORIGIN, error);
+    g_autofree char *before = NULL;
+    g_autofree char *after = NULL;
+    g_autoptr(virDomain) defined = NULL;
+
+    if (!domain)
+        return FALSE;
+    xmlNodeSetName(domain, (const xmlChar *)"domain");
+    before = virtHptXmlFormatNode(domain, error);
+    if (inactive)
+        xmlNodeSetName(inactive, (const xmlChar *)"inactiveDomain");
+    after = before ? virtHptOverlayEditDomain(before, journal->overlays, error) : NULL;
+    if (!after)
+        return FALSE;
+    defined = virDomainDefineXML(snapshot->guest->connection, after);
+    if (!defined)
+        return virtHptLibvirtSetError(error, _("cannot redefine '%1$s'"), snapshot->guest->name);
+    return TRUE;
+}
+
+static gboolean
+externalSettle(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = NULL;
+    g_autoptr(virDomainSnapshot) current = NULL;
+
+    if (snapshot->guest->revertsExternal)
+        return TRUE;
+    if (!redefineDomain(snapshot, journal, error))
+        return FALSE;
+    xml = virDomainSnapshotGetXMLDesc(snapshot->handle, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    if (xml)
+        current = virDomainSnapshotCreateXML(snapshot->guest->domain, xml,
+                                             VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE |
+                                                 VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT);
+    if (!current)
+        return virtHptLibvirtSetError(error, _("cannot make snapshot '%1$s' the current one"),
+                                      snapshot->name);
+    return TRUE;
+}
+
+/* Whether the domain's disks still lie above the layers that the snapshot made.  After a revert
+ * they do not, and libvirt before 9.9.0, which was not told, could not merge anything. */
+static gboolean
+isAbandoned(const VirtHptSnapshot *snapshot)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(snapshot->guest->domain, 0);
+    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
+
+    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; xml && disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        gboolean block;
+        g_autofree char *layer = diskSource(disk, &block);
+        g_autofree char *quoted = layer ? g_markup_escape_text(layer, -1) : NULL;
+
+        /* In doubt libvirt is asked to do it, and says why it cannot. */
+        if (quoted && strstr(xml, quoted))
+            return FALSE;
+    }
+    return xml != NULL;
+}
+
+static gboolean
+externalRemove(const VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
+{
+    unsigned int flags = 0;
+
+    if (keepFiles || (!snapshot->guest->revertsExternal && isAbandoned(snapshot)))
+        flags = VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY;
+    if (virDomainSnapshotDelete(snapshot->handle, flags) < 0)
+        return virtHptLibvirtSetError(error, _("cannot delete snapshot '%1$s'"), snapshot->name);
+    if (keepFiles || unlink(snapshot->image) == 0 || errno == ENOENT)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),
+                snapshot->image, g_strerror(errno));
+    return FALSE;
+}
+
+const VirtHptBackend virtHptBackendExternal = {
+    .name = "external",
+    .probe = externalProbe,
+    .locate = externalLocate,
+    .open = externalOpen,
+    .prepare = externalPrepare,
+    .create = externalCreate,
+    .revert = externalRevert,
+    .settle = externalSettle,
+    .remove = externalRemove,
+};

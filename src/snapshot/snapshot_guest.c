@@ -1,0 +1,185 @@
+/*
+ * snapshot_guest.c: a domain that snapshots are made of, and what we keep for it
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "snapshot/snapshot_guest.h"
+#include "snapshot/snapshot_state.h"
+
+#define REVERTS_EXTERNAL_SINCE 9009000 /* libvirt 9.9.0 */
+
+#define POLL_INTERVAL 50 /* milliseconds */
+/* A request that is still on its way to the daemon has no job yet */
+#define QUIET_POLLS 6
+
+void
+virtHptGuestFree(VirtHptGuest *guest)
+{
+    if (!guest)
+        return;
+    if (guest->stateDir >= 0)
+        close(guest->stateDir);
+    g_free(guest->statePath);
+    g_clear_pointer(&guest->domain, virDomainFree);
+    g_clear_pointer(&guest->connection, virConnectClose);
+    g_free(guest);
+}
+
+static virDomain *
+lookup(virConnect *connection, const char *name, GError **error)
+{
+    virDomain *domain = virDomainLookupByName(connection, name);
+
+    if (!domain)
+        domain = virDomainLookupByUUIDString(connection, name);
+    if (!domain)
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND, _("there is no domain '%1$s'"),
+                    name);
+    return domain;
+}
+
+/**
+ * virtHptGuestOpen:
+ * @uri: (nullable): libvirt's connection URI, or %NULL for its default
+ * @domain: the domain's name or UUID
+ * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND, or what libvirt's errors stand for
+ *
+ * Returns: (transfer full): the guest, or %NULL
+ */
+VirtHptGuest *
+virtHptGuestOpen(const char *uri, const char *domain, GError **error)
+{
+    g_autoptr(VirtHptGuest) guest = g_new0(VirtHptGuest, 1);
+    unsigned long version;
+
+    guest->stateDir = -1;
+    guest->connection = virConnectOpen(uri);
+    if (!guest->connection) {
+        virtHptLibvirtSetError(error, _("cannot connect to libvirt"));
+        return NULL;
+    }
+    guest->domain = lookup(guest->connection, domain, error);
+    if (!guest->domain)
+        return NULL;
+    if (virConnectGetLibVersion(guest->connection, &version) < 0 ||
+        virDomainGetUUIDString(guest->domain, guest->uuid) < 0) {
+        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), domain);
+        return NULL;
+    }
+    guest->name = virDomainGetName(guest->domain);
+    guest->revertsExternal = version >= REVERTS_EXTERNAL_SINCE;
+    guest->statePath = virtHptStateDirPath(guest->uuid);
+    return g_steal_pointer(&guest);
+}
+
+/**
+ * virtHptGuestLock:
+ * @guest: a guest
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED where another process has it, or what
+ *   virtHptStateDirOpen() sets
+ *
+ * Keeps others who use this library from changing the domain, until @guest is freed or this process
+ * ends.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptGuestLock(VirtHptGuest *guest, GError **error)
+{
+    if (guest->locked)
+        return TRUE;
+    if (guest->stateDir < 0) {
+        guest->stateDir = virtHptStateDirOpen(guest->uuid, TRUE, error);
+        if (guest->stateDir < 0)
+            return FALSE;
+    }
+    if (flock(guest->stateDir, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK)
+            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                        _("another virt-hpt works on '%1$s': wait until it is done"), guest->name);
+        else
+            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot lock '%1$s': %2$s"),
+                        guest->statePath, g_strerror(errno));
+        return FALSE;
+    }
+    guest->locked = TRUE;
+    return TRUE;
+}
+
+/**
+ * virtHptGuestGetState:
+ * @guest: a guest
+ * @state: (out): a virDomainState
+ * @error: set on failure
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptGuestGetState(VirtHptGuest *guest, int *state, GError **error)
+{
+    if (virDomainGetState(guest->domain, state, NULL, 0) < 0)
+        return virtHptLibvirtSetError(error, _("cannot query the state of '%1$s'"), guest->name);
+    return TRUE;
+}
+
+/**
+ * virtHptGuestAwaitJob:
+ * @guest: a guest
+ * @timeout: seconds
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED where libvirt's job has not ended by then
+ *
+ * Waits until libvirt has done what somebody, who may be gone by now, asked it to do with the
+ * domain.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptGuestAwaitJob(VirtHptGuest *guest, guint timeout, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
+    guint quiet = 0;
+
+    while (quiet < QUIET_POLLS) {
+        virDomainJobInfo info = {.type = VIR_DOMAIN_JOB_NONE};
+
+        /* A domain that is off has none, which some versions call an error. */
+        if (virDomainGetJobInfo(guest->domain, &info) < 0 || info.type == VIR_DOMAIN_JOB_NONE)
+            quiet++;
+        else
+            quiet = 0;
+        if (g_get_monotonic_time() >= deadline) {
+            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                        _("libvirt is still at work on '%1$s': try again later"), guest->name);
+            return FALSE;
+        }
+        g_usleep(POLL_INTERVAL * 1000UL);
+    }
+    return TRUE;
+}
+
+/**
+ * virtHptGuestPullPlug:
+ * @guest: a guest
+ * @error: set on failure
+ *
+ * Ends the guest at once, if it is there.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptGuestPullPlug(VirtHptGuest *guest, GError **error)
+{
+    if (virDomainIsActive(guest->domain) == 1 && virDomainDestroy(guest->domain) < 0 &&
+        virDomainIsActive(guest->domain) == 1)
+        return virtHptLibvirtSetError(error, _("cannot stop '%1$s'"), guest->name);
+    return TRUE;
+}

@@ -1,0 +1,254 @@
+/*
+ * snapshot_overlay.c: new disk layers over the images that a snapshot left as they were
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gio/gio.h>
+#include <glib/gi18n-lib.h>
+
+#include "conf/xml_read.h"
+#include "htab/htab_error.h"
+#include "snapshot/snapshot_overlay.h"
+
+#define NAMES_MAX 10000
+
+/* Domain XML is libvirt's own, and bounded as it is in images */
+#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
+
+/**
+ * virtHptOverlayNew:
+ * @target: the disk, as the domain's XML names it
+ * @base: absolute path of the image to lie above
+ * @format: of @base
+ * @block: whether @base is a block device
+ *
+ * Returns: (transfer full): an overlay that has no file yet
+ */
+VirtHptOverlay *
+virtHptOverlayNew(const char *target, const char *base, const char *format, gboolean block)
+{
+    VirtHptOverlay *overlay = g_new0(VirtHptOverlay, 1);
+
+    overlay->target = g_strdup(target);
+    overlay->base = g_strdup(base);
+    overlay->format = g_strdup(format);
+    overlay->block = block;
+    return overlay;
+}
+
+void
+virtHptOverlayFree(VirtHptOverlay *overlay)
+{
+    if (!overlay)
+        return;
+    g_free(overlay->target);
+    g_free(overlay->base);
+    g_free(overlay->format);
+    g_free(overlay->path);
+    g_free(overlay);
+}
+
+/* QEMU runs as whoever may use the base. */
+static gboolean
+copyOwner(int fd, const char *base)
+{
+    struct stat st;
+
+    return stat(base, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0 &&
+           fchmod(fd, st.st_mode & 0666) == 0;
+}
+
+/**
+ * virtHptOverlayReserve:
+ * @overlay: an overlay without a file
+ * @label: what to name it after, besides its base
+ * @error: set on failure: %VIRT_HPT_ERROR_IO
+ *
+ * Makes an empty file beside the base, under a name that nobody had.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptOverlayReserve(VirtHptOverlay *overlay, const char *label, GError **error)
+{
+    g_autofree char *escaped = g_uri_escape_string(label, NULL, FALSE);
+    int fd = -1;
+
+    for (guint i = 1; fd < 0 && i < NAMES_MAX; i++) {
+        g_free(overlay->path);
+        overlay->path = g_strdup_printf("%s.%s.revert%u", overlay->base, escaped, i);
+        fd = open(overlay->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (fd < 0 || !copyOwner(fd, overlay->base)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot make '%1$s': %2$s"),
+                    overlay->path, g_strerror(errno));
+        if (fd >= 0) {
+            unlink(overlay->path);
+            close(fd);
+        }
+        g_clear_pointer(&overlay->path, g_free);
+        return FALSE;
+    }
+    close(fd);
+    return TRUE;
+}
+
+/**
+ * virtHptOverlayFormat:
+ * @overlay: an overlay with an empty file
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED with what qemu-img said
+ *
+ * Makes the file an empty qcow2 layer above the base.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error)
+{
+    g_autoptr(GSubprocess) process = NULL;
+    g_autofree char *said = NULL;
+    g_autoptr(GError) local = NULL;
+
+    process = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                               &local, "qemu-img", "create", "-q", "-f", "qcow2", "-F",
+                               overlay->format, "-b", overlay->base, "--", overlay->path, NULL);
+    if (process && g_subprocess_communicate_utf8(process, NULL, NULL, NULL, &said, &local) &&
+        g_subprocess_get_successful(process))
+        return TRUE;
+    if (said)
+        g_strstrip(said);
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                _("cannot make a layer over '%1$s' with qemu-img: %2$s"), overlay->base,
+                local ? local->message : (said && *said ? said : _("it gave no reason")));
+    return FALSE;
+}
+
+/**
+ * virtHptOverlayRemove:
+ * @overlay: an overlay that no domain uses
+ *
+ * Removes its file.
+ */
+void
+virtHptOverlayRemove(const VirtHptOverlay *overlay)
+{
+    if (overlay->path)
+        unlink(overlay->path);
+}
+
+static xmlNode *
+findDisk(const xmlNode *devices, const char *target)
+{
+    for (xmlNode *disk = virtHptXmlChild(devices, "disk"); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        xmlNode *node = virtHptXmlChild(disk, "target");
+        g_autofree char *name = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
+
+        if (g_strcmp0(name, target) == 0)
+            return disk;
+    }
+    return NULL;
+}
+
+static void
+setAttribute(xmlNode *node, const char *name, const char *value)
+{
+    xmlSetProp(node, (const xmlChar *)name, (const xmlChar *)value);
+}
+
+static xmlNode *
+addChild(xmlNode *parent, const char *name)
+{
+    return xmlNewChild(parent, NULL, (const xmlChar *)name, NULL);
+}
+
+static void
+addSource(xmlNode *parent, gboolean block, const char *path)
+{
+    setAttribute(addChild(parent, "source"), block ? "dev" : "file", path);
+}
+
+static void
+dropChild(xmlNode *parent, const char *name)
+{
+    xmlNode *child = virtHptXmlChild(parent, name);
+
+    if (child) {
+        xmlUnlinkNode(child);
+        xmlFreeNode(child);
+    }
+}
+
+/* Puts the overlay in the place of the base, which becomes its backing store with all that the
+ * base itself lies above. */
+static void
+editDisk(xmlNode *disk, const VirtHptOverlay *overlay)
+{
+    xmlNode *below = virtHptXmlChild(disk, "backingStore");
+    xmlNode *driver = virtHptXmlChild(disk, "driver");
+    xmlNode *backing;
+
+    if (below)
+        xmlUnlinkNode(below);
+    dropChild(disk, "source");
+    setAttribute(disk, "type", "file");
+    if (!driver) {
+        driver = addChild(disk, "driver");
+        setAttribute(driver, "name", "qemu");
+    }
+    setAttribute(driver, "type", "qcow2");
+    addSource(disk, FALSE, overlay->path);
+    backing = addChild(disk, "backingStore");
+    setAttribute(backing, "type", overlay->block ? "block" : "file");
+    setAttribute(addChild(backing, "format"), "type", overlay->format);
+    addSource(backing, overlay->block, overlay->base);
+    if (below)
+        xmlAddChild(backing, below);
+}
+
+/**
+ * virtHptOverlayEditDomain:
+ * @xml: a domain's XML
+ * @overlays: (element-type VirtHptOverlay): with paths
+ * @error: set on failure: %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_NOT_FOUND where the domain
+ *   has no such disk
+ *
+ * Returns: (transfer full): the same domain on the overlays, or %NULL
+ */
+char *
+virtHptOverlayEditDomain(const char *xml, const GPtrArray *overlays, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, "domain", error);
+    xmlNode *root;
+    xmlNode *devices;
+
+    if (!doc)
+        return NULL;
+    root = xmlDocGetRootElement(doc);
+    devices = virtHptXmlRequire(root, "devices", "domain", error);
+    if (!devices)
+        return NULL;
+    for (guint i = 0; i < overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(overlays, i);
+        xmlNode *disk = findDisk(devices, overlay->target);
+
+        if (!disk) {
+            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                        _("the domain has no disk '%1$s' any more"), overlay->target);
+            return NULL;
+        }
+        editDisk(disk, overlay);
+    }
+    return virtHptXmlFormatNode(root, error);
+}

@@ -1,0 +1,380 @@
+/*
+ * snapshot_revert.c: revert to a snapshot, and lose nothing if that fails
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * In this order: validate; make what can be made while the guest runs; save the guest and end it;
+ * restore the snapshot paused; prove it; change the definition; commit.  Until the commit whatever
+ * fails brings the guest back as it was.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "qemu/qemu_capture.h"
+#include "snapshot/snapshot_driver.h"
+#include "snapshot/snapshot_revertpriv.h"
+
+/* A paused guest of any size is read within this time, in seconds */
+#define PROVE_TIME 600
+/* Differences that are named, of each kind */
+#define PROVE_KEPT 16
+
+typedef struct {
+    VirtHptSnapshot *snapshot;
+    VirtHptGuest *guest;
+    const VirtHptRevertOptions *options;
+    VirtHptRevertResult *result;
+    VirtHptJournal *journal;
+    GArray *before; /* (element-type struct stat): of the image, then of the bases */
+    gboolean active;
+} Revert;
+
+/**
+ * virtHptRevertResultClear:
+ * @result: a result
+ */
+void
+virtHptRevertResultClear(VirtHptRevertResult *result)
+{
+    g_clear_pointer(&result->verdict, virtHptVerdictFree);
+    g_clear_pointer(&result->diff, virtHptDiffFree);
+    g_clear_pointer(&result->aside, g_free);
+}
+
+static void
+revertClear(Revert *revert)
+{
+    g_clear_pointer(&revert->journal, virtHptJournalFree);
+    g_clear_pointer(&revert->before, g_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Revert, revertClear)
+
+static void G_GNUC_PRINTF(2, 3) say(const Revert *revert, const char *format, ...)
+{
+    g_autofree char *message = NULL;
+    va_list args;
+
+    if (!revert->options->say)
+        return;
+    va_start(args, format);
+    message = g_strdup_vprintf(format, args);
+    va_end(args);
+    revert->options->say(message, revert->options->opaque);
+}
+
+static const char *
+pathOf(const Revert *revert, guint i)
+{
+    const VirtHptOverlay *overlay;
+
+    if (i == 0)
+        return revert->snapshot->image;
+    overlay = g_ptr_array_index(revert->journal->overlays, i - 1);
+    return overlay->base;
+}
+
+/* Remembers what the files that the revert depends on are, or finds that they still are the same.
+ * The change time is left out: libvirt hands files to QEMU's user and back. */
+static gboolean
+watchFiles(Revert *revert, GError **error)
+{
+    guint n = revert->journal->overlays->len + 1;
+
+    for (guint i = 0; i < n; i++) {
+        struct stat now;
+        const struct stat *before;
+
+        if (stat(pathOf(revert, i), &now) < 0) {
+            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"),
+                        pathOf(revert, i), g_strerror(errno));
+            return FALSE;
+        }
+        if (i >= revert->before->len) {
+            g_array_append_val(revert->before, now);
+            continue;
+        }
+        before = &g_array_index(revert->before, struct stat, i);
+        if (before->st_dev != now.st_dev || before->st_ino != now.st_ino ||
+            before->st_size != now.st_size || before->st_mtim.tv_sec != now.st_mtim.tv_sec ||
+            before->st_mtim.tv_nsec != now.st_mtim.tv_nsec) {
+            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
+                        _("'%1$s' was changed or replaced by somebody during the revert"),
+                        pathOf(revert, i));
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Whether the image may be restored; @passed: whether the verdict allows it. */
+static gboolean
+validate(Revert *revert, gboolean *passed, GError **error)
+{
+    VirtHptRevertResult *result = revert->result;
+    const VirtHptValidateOptions options = {
+        .progress = revert->options->progress,
+        .progressOpaque = revert->options->opaque,
+    };
+
+    result->verdict = virtHptValidate(revert->snapshot->image, &options, error);
+    if (!result->verdict)
+        return FALSE;
+    *passed = result->verdict->result == VIRT_HPT_RESULT_PASSED ||
+              result->verdict->result == VIRT_HPT_RESULT_WARNED;
+    if (!*passed)
+        result->outcome = VIRT_HPT_REVERT_REFUSED;
+    return watchFiles(revert, error);
+}
+
+/* What libvirt itself would lose, or take for the guest's state later */
+static gboolean
+checkGuest(const Revert *revert, GError **error)
+{
+    if (virDomainIsPersistent(revert->guest->domain) != 1) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+            _("'%1$s' is not defined persistently: libvirt forgets its snapshots when it stops"),
+            revert->guest->name);
+        return FALSE;
+    }
+    if (virDomainHasManagedSaveImage(revert->guest->domain, 0) == 1) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+            _("'%1$s' has a managed save, which its next start would restore: start it, or: virsh managedsave-remove"),
+            revert->guest->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+rememberDefinition(Revert *revert, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = NULL;
+
+    xml =
+        virDomainGetXMLDesc(revert->guest->domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+    if (!xml)
+        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), revert->guest->name);
+    revert->journal->definition = g_strdup(xml);
+    return TRUE;
+}
+
+/* All that can be done while the guest runs */
+static gboolean
+prepare(Revert *revert, GError **error)
+{
+    const VirtHptBackend *backend = revert->snapshot->backend;
+    VirtHptRunState run = revert->options->run;
+
+    revert->active = virDomainIsActive(revert->guest->domain) == 1;
+    revert->journal->resume =
+        run == VIRT_HPT_RUN_RUNNING ||
+        (run == VIRT_HPT_RUN_AS_SAVED && g_strcmp0(revert->snapshot->state, "running") == 0);
+    if (revert->active && !revert->options->discardCurrent)
+        revert->journal->aside = g_build_filename(revert->guest->statePath, VIRT_HPT_ASIDE, NULL);
+    return checkGuest(revert, error) && rememberDefinition(revert, error) &&
+           (!backend->prepare || backend->prepare(revert->snapshot, revert->journal, error)) &&
+           watchFiles(revert, error);
+}
+
+/* A revert that was not proved waits for a decision.  To revert again is one. */
+static gboolean
+dropUndecided(Revert *revert, GError **error)
+{
+    g_autoptr(VirtHptJournal) journal = NULL;
+
+    if (!virtHptJournalLoad(revert->guest, &journal, error))
+        return FALSE;
+    if (!journal)
+        return TRUE;
+    if (journal->aside)
+        unlink(journal->aside);
+    return virtHptJournalRemove(revert->guest, error);
+}
+
+static gboolean
+stopGuest(Revert *revert, GError **error)
+{
+    VirtHptGuest *guest = revert->guest;
+    VirtHptJournal *journal = revert->journal;
+
+    if (!dropUndecided(revert, error) ||
+        !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+        return FALSE;
+    if (!revert->active)
+        return TRUE;
+    if (!journal->aside)
+        return virtHptGuestPullPlug(guest, error);
+    unlink(journal->aside);
+    say(revert, _("the state of '%1$s' goes to '%2$s' until the revert is done"), guest->name,
+        journal->aside);
+    return virtHptBackendSaveGuest(guest, journal->aside, error);
+}
+
+/* The table that the restored guest must have: the recorded one, else the image's */
+static gboolean
+loadExpected(const Revert *revert, VirtHptSubject **subject, GError **error)
+{
+    const VirtHptSnapshot *snapshot = revert->snapshot;
+    g_autoptr(VirtHptRecord) record = virtHptSnapshotFindRecord(snapshot, NULL);
+
+    *subject = virtHptSubjectOpen(record ? record->path : snapshot->image,
+                                  revert->options->progress, revert->options->opaque, error);
+    return *subject != NULL;
+}
+
+/* Compares the restored guest's table with the recorded one; @same: whether they agree. */
+static gboolean
+prove(Revert *revert, gboolean *same, GError **error)
+{
+    g_autoptr(VirtHptSubject) expected = NULL;
+    g_autoptr(VirtHptStream) stream = NULL;
+    VirtHptDiff *diff;
+
+    if (!loadExpected(revert, &expected, error))
+        return FALSE;
+    stream = virtHptCapture(revert->guest->domain, NULL, PROVE_TIME, error);
+    if (!stream)
+        return FALSE;
+    if (!stream->hasHpt || !expected->table) {
+        *same = !stream->hasHpt && !expected->table;
+        if (*same)
+            return TRUE;
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
+            _("the restored guest and the snapshot do not use the same kind of page table"));
+        return FALSE;
+    }
+    diff = virtHptTableDiff(expected->table, stream->table, PROVE_KEPT, error);
+    revert->result->diff = diff;
+    *same = diff && virtHptDiffGetTotal(diff) == 0;
+    return diff != NULL;
+}
+
+/* With the guest off: until the snapshot is restored, proved and in order */
+static gboolean
+restore(Revert *revert, gboolean *same, GError **error)
+{
+    const VirtHptBackend *backend = revert->snapshot->backend;
+
+    if (!virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) ||
+        !watchFiles(revert, error) || !backend->revert(revert->snapshot, revert->journal, error) ||
+        !watchFiles(revert, error))
+        return FALSE;
+    *same = TRUE;
+    if (revert->options->prove && !prove(revert, same, error))
+        return FALSE;
+    return !backend->settle || backend->settle(revert->snapshot, revert->journal, error);
+}
+
+/* With the guest off something failed: @error says what already, and gets what became of it. */
+static void
+bringBack(Revert *revert, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    const char *aside = revert->journal->aside;
+
+    if (virtHptRevertUndo(revert->guest, revert->journal, &local)) {
+        if (aside)
+            g_prefix_error(error, _("reverted nothing, '%1$s' is as it was before: "),
+                           revert->guest->name);
+        else
+            g_prefix_error(error, _("reverted nothing, '%1$s' is off: "), revert->guest->name);
+        return;
+    }
+    g_prefix_error(
+        error,
+        _("'%1$s' could not be brought back (%2$s), its state is in '%3$s': try: virt-hpt snapshot-revert --recover; the revert failed because: "),
+        revert->guest->name, local->message, aside ? aside : revert->snapshot->image);
+}
+
+/* Something failed before the guest was off, or just when. */
+static void
+giveUp(Revert *revert, GError **error)
+{
+    int active = revert->active ? virDomainIsActive(revert->guest->domain) : 1;
+
+    if (active == 0) {
+        bringBack(revert, error);
+    } else if (active > 0) {
+        virtHptRevertAbandon(revert->guest, revert->journal, NULL);
+    } else {
+        /* No daemon to ask: all is left as it is for whoever can. */
+        g_prefix_error(
+            error,
+            _("it is not known whether '%1$s' still runs: when libvirt is there again: virt-hpt snapshot-revert --recover: "),
+            revert->guest->name);
+    }
+}
+
+static gboolean
+commit(Revert *revert, gboolean same, GError **error)
+{
+    VirtHptRevertResult *result = revert->result;
+    VirtHptPhase phase = same ? VIRT_HPT_PHASE_COMMITTING : VIRT_HPT_PHASE_DIFFERS;
+
+    if (!virtHptJournalEnter(revert->journal, revert->guest, phase, error)) {
+        bringBack(revert, error);
+        return FALSE;
+    }
+    if (!same) {
+        result->outcome = VIRT_HPT_REVERT_DIFFERS;
+        result->aside = g_strdup(revert->journal->aside);
+        return TRUE;
+    }
+    result->outcome = VIRT_HPT_REVERT_DONE;
+    return virtHptRevertCommit(revert->guest, revert->journal, &result->running, error);
+}
+
+/**
+ * virtHptSnapshotRevert:
+ * @snapshot: a snapshot with an image, of a guest that is locked and recovered
+ * @options: how
+ * @result: (out): how it ended
+ * @error: set on failure.  The guest then is as it was before, or the message says where its state
+ *   is
+ *
+ * Reverts to a snapshot.
+ *
+ * Returns: %TRUE with @result set, or %FALSE with @error set
+ */
+gboolean
+virtHptSnapshotRevert(VirtHptSnapshot *snapshot,
+                      const VirtHptRevertOptions *options,
+                      VirtHptRevertResult *result,
+                      GError **error)
+{
+    g_auto(Revert) revert = {
+        .snapshot = snapshot,
+        .guest = snapshot->guest,
+        .options = options,
+        .result = result,
+        .journal = virtHptJournalNew(snapshot->name),
+        .before = g_array_new(FALSE, FALSE, sizeof(struct stat)),
+    };
+    gboolean passed = FALSE;
+    gboolean same = FALSE;
+
+    if (!virtHptSnapshotHasImage(snapshot, error) || !watchFiles(&revert, error) ||
+        !validate(&revert, &passed, error))
+        return FALSE;
+    if (!passed)
+        return TRUE;
+    if (!prepare(&revert, error) || !stopGuest(&revert, error)) {
+        giveUp(&revert, error);
+        return FALSE;
+    }
+    if (!restore(&revert, &same, error)) {
+        bringBack(&revert, error);
+        return FALSE;
+    }
+    return commit(&revert, same, error);
+}

@@ -1,0 +1,126 @@
+/*
+ * snapshot_save.c: save images: the state of a guest that was saved and is off since
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The format is that of a memory snapshot, but nothing belongs to it: no disk layer, and nothing
+ * that libvirt would know it by.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "qemu/qemu_saveimage.h"
+#include "snapshot/snapshot_backend.h"
+
+static gboolean
+saveProbe(const VirtHptSnapshot *snapshot)
+{
+    return !snapshot->handle && snapshot->image != NULL;
+}
+
+static char *
+saveLocate(const VirtHptSnapshot *snapshot, GError **error G_GNUC_UNUSED)
+{
+    return g_strdup(snapshot->image);
+}
+
+static VirtHptPlace *
+saveOpen(const VirtHptSnapshot *snapshot, GError **error)
+{
+    return virtHptPlaceOpen(snapshot->image, error);
+}
+
+static gboolean
+saveCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error)
+{
+    if (virDomainSaveFlags(guest->domain, options->memory, NULL, 0) < 0)
+        return virtHptLibvirtSetError(error, _("cannot save '%1$s' to '%2$s'"), guest->name,
+                                      options->memory);
+    return TRUE;
+}
+
+static gboolean
+saveRevert(const VirtHptSnapshot *snapshot,
+           const VirtHptJournal *journal G_GNUC_UNUSED,
+           GError **error)
+{
+    if (virDomainRestoreFlags(snapshot->guest->connection, snapshot->image, NULL,
+                              VIR_DOMAIN_SAVE_PAUSED) < 0)
+        return virtHptLibvirtSetError(error, _("cannot restore '%1$s'"), snapshot->image);
+    return TRUE;
+}
+
+static gboolean
+saveRemove(const VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
+{
+    if (keepFiles || unlink(snapshot->image) == 0 || errno == ENOENT)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),
+                snapshot->image, g_strerror(errno));
+    return FALSE;
+}
+
+const VirtHptBackend virtHptBackendSave = {
+    .name = "save",
+    .probe = saveProbe,
+    .locate = saveLocate,
+    .open = saveOpen,
+    .create = saveCreate,
+    .revert = saveRevert,
+    .remove = saveRemove,
+};
+
+/**
+ * virtHptBackendSaveGuest:
+ * @guest: a guest that runs or is paused
+ * @path: where to
+ * @error: set on failure; the guest is then as it was
+ *
+ * Returns: %TRUE and the guest is off, or %FALSE with @error set
+ */
+gboolean
+virtHptBackendSaveGuest(VirtHptGuest *guest, const char *path, GError **error)
+{
+    const VirtHptCreateOptions options = {.memory = path};
+
+    return virtHptBackendSave.create(guest, &options, error);
+}
+
+/**
+ * virtHptBackendRestoreGuest:
+ * @guest: a guest that is off
+ * @path: where it was saved
+ * @error: set on failure; the image is then as it was
+ *
+ * Returns: %TRUE and the guest runs or is paused as it did or was, or %FALSE with @error set
+ */
+gboolean
+virtHptBackendRestoreGuest(VirtHptGuest *guest, const char *path, GError **error)
+{
+    if (virDomainRestoreFlags(guest->connection, path, NULL, 0) < 0)
+        return virtHptLibvirtSetError(error, _("cannot restore '%1$s' from '%2$s'"), guest->name,
+                                      path);
+    return TRUE;
+}
+
+/**
+ * virtHptBackendIsWhole:
+ * @path: where a guest was to be saved
+ *
+ * Returns: whether it was: libvirt writes the final header last
+ */
+gboolean
+virtHptBackendIsWhole(const char *path)
+{
+    g_autoptr(VirtHptPlace) place = virtHptPlaceOpen(path, NULL);
+    g_autoptr(VirtHptSource) source =
+        place ? virtHptSourceNewFd(place->fd, place->path, NULL) : NULL;
+    g_auto(VirtHptSaveHeader) header = {0};
+
+    return source && virtHptSaveHeaderRead(source, &header, NULL);
+}
