@@ -163,7 +163,7 @@ checkOperands(VirtHptTool *tool, char **operands, VirtHptExit *status)
 
     while (wanted[want])
         want++;
-    if (have < want) {
+    if (have < want && wanted[have][0] != '[') {
         *status = virtHptToolUsage(tool, _("missing operand %s"), wanted[have]);
         return FALSE;
     }
@@ -193,7 +193,8 @@ printHelp(VirtHptTool *tool, GOptionContext *context)
  * @entries: (nullable): the command's own options
  * @argc: with the command's name
  * @argv: from the command's name on; options are taken out of it
- * @operands: (out) (transfer full): as many as the command takes
+ * @operands: (out) (transfer full): as many as the command takes, or fewer if the last of them may
+ *   be left out
  * @status: (out): exit code if there is nothing more to do
  *
  * Returns: %FALSE if there is nothing more to do

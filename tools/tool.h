@@ -43,7 +43,7 @@ typedef VirtHptExit (*VirtHptCommandFunc)(VirtHptTool *tool, int argc, char **ar
 /**
  * VirtHptCommand:
  * @name: as the user types it
- * @operands: what it needs besides options, all of them mandatory
+ * @operands: what it needs besides options; one in brackets may be left out
  * @summary: one line for the list of commands, to be translated
  * @description: what the command's own help adds, to be translated
  * @run: does it

@@ -55,7 +55,8 @@ virtHptStateDirPath(const char *uuid)
  * @uuid: of a domain, in canonical form
  * @create: whether to make the directory
  * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND where it does not exist, or,
- *   without @create, is not ours to see; %VIRT_HPT_ERROR_UNTRUSTED where others could change it, %VIRT_HPT_ERROR_IO
+ *   without @create, is not ours to see; %VIRT_HPT_ERROR_UNTRUSTED where others could change it,
+ * %VIRT_HPT_ERROR_IO
  *
  * Returns: the domain's directory, open, or -1
  */

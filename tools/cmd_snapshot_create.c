@@ -1,0 +1,226 @@
+/*
+ * cmd_snapshot_create.c: virt-hpt snapshot-create-as
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Options have virsh's names, form and meaning.
+ */
+
+#include "config.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "json.h"
+#include "options.h"
+#include "progress.h"
+#include "snapshot.h"
+#include "snapshot_common.h"
+#include "text.h"
+
+static void
+diskSpecFree(gpointer data)
+{
+    VirtHptDiskSpec *spec = data;
+
+    g_free(spec->name);
+    g_free(spec->snapshot);
+    g_free(spec->driver);
+    g_free(spec->type);
+    g_free(spec->file);
+    g_free(spec);
+}
+
+/* Splits at commas, of which two stand for one in a value. */
+static GPtrArray *
+splitSpec(const char *text)
+{
+    GPtrArray *parts = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GString) part = g_string_new(NULL);
+
+    for (const char *p = text; *p; p++) {
+        if (p[0] == ',' && p[1] == ',') {
+            g_string_append_c(part, ',');
+            p++;
+        } else if (p[0] == ',') {
+            g_ptr_array_add(parts, g_strdup(part->str));
+            g_string_truncate(part, 0);
+        } else {
+            g_string_append_c(part, *p);
+        }
+    }
+    g_ptr_array_add(parts, g_strdup(part->str));
+    return parts;
+}
+
+/* Takes "KEY=VALUE" if that is what @part is. */
+static gboolean
+takeValue(const char *part, const char *key, char **value)
+{
+    gsize length = strlen(key);
+
+    if (strncmp(part, key, length) != 0 || part[length] != '=')
+        return FALSE;
+    g_free(*value);
+    *value = g_strdup(part + length + 1);
+    return TRUE;
+}
+
+/* [file=]NAME[,snapshot=external] */
+static gboolean
+parseMemory(VirtHptTool *tool, const char *text, char **file, VirtHptExit *status)
+{
+    g_autoptr(GPtrArray) parts = splitSpec(text);
+    g_autofree char *snapshot = NULL;
+
+    for (guint i = 0; i < parts->len; i++) {
+        const char *part = g_ptr_array_index(parts, i);
+
+        if (takeValue(part, "file", file) || takeValue(part, "snapshot", &snapshot))
+            continue;
+        if (i > 0 || *part == '\0') {
+            *status = virtHptToolUsage(tool, _("--memspec: '%s' is not understood"), part);
+            return FALSE;
+        }
+        *file = g_strdup(part);
+    }
+    if (snapshot && !g_str_equal(snapshot, "external")) {
+        g_autoptr(GError) error = g_error_new(
+            VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+            _("--memspec: memory snapshots of kind '%1$s' are not supported"), snapshot);
+
+        *status = virtHptToolFail(tool, error);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* DISK[,snapshot=TYPE][,driver=FORMAT][,stype=TYPE][,file=NAME] */
+static gboolean
+parseDisk(VirtHptTool *tool, const char *text, GPtrArray *disks, VirtHptExit *status)
+{
+    g_autoptr(GPtrArray) parts = splitSpec(text);
+    VirtHptDiskSpec *spec = g_new0(VirtHptDiskSpec, 1);
+
+    g_ptr_array_add(disks, spec);
+    spec->name = g_strdup(g_ptr_array_index(parts, 0));
+    for (guint i = 1; i < parts->len; i++) {
+        const char *part = g_ptr_array_index(parts, i);
+
+        if (!takeValue(part, "snapshot", &spec->snapshot) &&
+            !takeValue(part, "driver", &spec->driver) && !takeValue(part, "stype", &spec->type) &&
+            !takeValue(part, "file", &spec->file)) {
+            *status = virtHptToolUsage(tool, _("--diskspec: '%s' is not understood"), part);
+            return FALSE;
+        }
+    }
+    if (*spec->name == '\0') {
+        *status = virtHptToolUsage(tool, _("--diskspec: '%s' names no disk"), text);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static VirtHptExit
+printCreated(VirtHptTool *tool,
+             const VirtHptSnapshot *snapshot,
+             const VirtHptRecord *record,
+             const GError *error)
+{
+    if (tool->json) {
+        g_autoptr(JsonBuilder) json = virtHptJsonNew();
+
+        virtHptJsonAddString(json, "domain", snapshot->guest->name);
+        virtHptJsonAddString(json, "name", snapshot->name);
+        virtHptJsonAddString(json, "memory", snapshot->image);
+        virtHptJsonAddString(json, "record", record ? record->path : NULL);
+        virtHptJsonAddString(json, "record_error", error ? error->message : NULL);
+        virtHptJsonPrint(json, tool->out);
+    } else {
+        g_autofree char *name = virtHptTextEscape(snapshot->name);
+        g_autofree char *path = record ? virtHptTextEscape(record->path) : NULL;
+
+        if (!tool->quiet) {
+            virtHptOutputPrintf(tool->out, _("Snapshot '%s' was made."), name);
+            virtHptOutputPuts(tool->out, "\n");
+        }
+        if (path && !tool->quiet) {
+            virtHptOutputPrintf(tool->out, _("It is recorded in '%s'."), path);
+            virtHptOutputPuts(tool->out, "\n");
+        }
+        if (error)
+            virtHptToolWarn(tool, _("the snapshot has no record: %s"), error->message);
+    }
+    return error ? VIRT_HPT_EXIT_WARNED : VIRT_HPT_EXIT_GOOD;
+}
+
+static VirtHptExit
+create(VirtHptTool *tool, const char *domain, VirtHptCreateOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtHptGuest) guest =
+        virtHptToolOpenGuest(tool, domain, VIRT_HPT_ACCESS_CHANGE, &error);
+    g_autoptr(VirtHptSnapshot) snapshot = NULL;
+    g_autoptr(VirtHptRecord) record = NULL;
+    g_autofree char *memory = NULL;
+
+    if (guest && !options->memory) {
+        memory = virtHptSnapshotSuggestMemory(guest, options->name, &error);
+        options->memory = memory;
+    }
+    if (guest && options->memory)
+        snapshot = virtHptSnapshotCreate(guest, options, &error);
+    if (!snapshot)
+        return virtHptToolFail(tool, error);
+    if (virtHptSnapshotHasImage(snapshot, &error)) {
+        g_auto(VirtHptProgress) progress;
+
+        virtHptProgressInit(&progress, tool);
+        record = virtHptSnapshotRecord(snapshot, virtHptProgressUpdate, &progress, &error);
+    }
+    return printCreated(tool, snapshot, record, error);
+}
+
+VirtHptExit
+virtHptCmdSnapshotCreateAs(VirtHptTool *tool, int argc, char **argv)
+{
+    g_autofree char *memspec = NULL;
+    g_auto(GStrv) diskspecs = NULL;
+    g_autofree char *description = NULL;
+    g_autofree char *memory = NULL;
+    gboolean live = FALSE;
+    gboolean atomic = FALSE;
+    const GOptionEntry entries[] = {
+        {"memspec", 0, 0, G_OPTION_ARG_FILENAME, &memspec,
+         N_("Where the memory goes; default: beside the first disk"),
+         N_("[file=]NAME[,snapshot=external]")},
+        {"diskspec", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &diskspecs,
+         N_("What to do with a disk; may be given for each"),
+         N_("DISK[,snapshot=TYPE][,driver=FORMAT][,stype=TYPE][,file=NAME]")},
+        {"description", 0, 0, G_OPTION_ARG_STRING, &description, N_("Describe the snapshot"),
+         N_("TEXT")},
+        {"live", 0, 0, G_OPTION_ARG_NONE, &live,
+         N_("Let the guest run while its memory is written"), NULL},
+        {"atomic", 0, 0, G_OPTION_ARG_NONE, &atomic, N_("Have libvirt do all or nothing"), NULL},
+        {.long_name = NULL},
+    };
+    g_autoptr(GPtrArray) disks = g_ptr_array_new_with_free_func(diskSpecFree);
+    g_auto(GStrv) operands = NULL;
+    VirtHptCreateOptions options = {.disks = disks};
+    VirtHptExit status;
+
+    if (!virtHptOptionsParse(tool, entries, argc, argv, &operands, &status))
+        return status;
+    if (memspec && !parseMemory(tool, memspec, &memory, &status))
+        return status;
+    for (char **spec = diskspecs; spec && *spec; spec++) {
+        if (!parseDisk(tool, *spec, disks, &status))
+            return status;
+    }
+    options.name = operands[1];
+    options.description = description;
+    options.memory = memory;
+    options.live = live;
+    options.atomic = atomic;
+    return create(tool, operands[0], &options);
+}

@@ -1,0 +1,124 @@
+/*
+ * snapshot_common.c: what the snapshot commands share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "config.h"
+
+#include "snapshot_common.h"
+
+#include <glib/gi18n.h>
+#include <unistd.h>
+
+#include "text.h"
+
+/**
+ * virtHptToolSay:
+ * @message: what a user should know while a command runs
+ * @opaque: the VirtHptTool
+ *
+ * Prints to standard error, and at once: it may be the last thing that this process does.
+ */
+void
+virtHptToolSay(const char *message, gpointer opaque)
+{
+    const VirtHptTool *tool = opaque;
+    g_autoptr(VirtHptOutput) err = NULL;
+    g_autofree char *escaped = NULL;
+
+    if (tool->quiet)
+        return;
+    err = virtHptOutputNew(STDERR_FILENO);
+    escaped = virtHptTextEscape(message);
+    virtHptOutputPrintf(err, "virt-hpt: %s\n", escaped);
+    virtHptOutputFlush(err);
+}
+
+/**
+ * virtHptToolSayRecovery:
+ * @tool: whose options say whether to print
+ * @guest: a guest
+ * @recovery: what was done with it
+ */
+void
+virtHptToolSayRecovery(const VirtHptTool *tool, const VirtHptGuest *guest, VirtHptRecovery recovery)
+{
+    g_autofree char *message = NULL;
+
+    switch (recovery) {
+    case VIRT_HPT_RECOVERY_UNTOUCHED:
+        message = g_strdup_printf(
+            _("a revert of '%1$s' was interrupted before it changed anything"), guest->name);
+        break;
+    case VIRT_HPT_RECOVERY_BROUGHT_BACK:
+        message = g_strdup_printf(
+            _("a revert of '%1$s' was interrupted: brought it back as it was before"), guest->name);
+        break;
+    case VIRT_HPT_RECOVERY_FINISHED:
+        message =
+            g_strdup_printf(_("a revert of '%1$s' was interrupted: completed it"), guest->name);
+        break;
+    case VIRT_HPT_RECOVERY_OFF:
+        message = g_strdup_printf(
+            _("a revert of '%1$s' was interrupted before its state was saved: it is off"),
+            guest->name);
+        break;
+    case VIRT_HPT_RECOVERY_NONE:
+    default:
+        return;
+    }
+    virtHptToolSay(message, (gpointer)tool);
+}
+
+/**
+ * virtHptToolOpenGuest:
+ * @tool: whose options say how to connect
+ * @domain: name or UUID
+ * @access: whether the command changes anything
+ * @error: set on failure
+ *
+ * Opens a guest, and brings it back if a revert was interrupted.
+ *
+ * Returns: (transfer full): the guest, locked if the command changes anything, or %NULL
+ */
+VirtHptGuest *
+virtHptToolOpenGuest(const VirtHptTool *tool,
+                     const char *domain,
+                     VirtHptAccess access,
+                     GError **error)
+{
+    g_autoptr(VirtHptGuest) guest = virtHptGuestOpen(tool->connection, domain, error);
+    VirtHptRecovery recovery;
+
+    if (!guest)
+        return NULL;
+    /* Somebody at work, or no right to write, is no reason not to look. */
+    if (!virtHptGuestLock(guest, access == VIRT_HPT_ACCESS_CHANGE ? error : NULL))
+        return access == VIRT_HPT_ACCESS_CHANGE ? NULL : g_steal_pointer(&guest);
+    if (!virtHptGuestRecover(guest, FALSE, &recovery, error))
+        return NULL;
+    virtHptToolSayRecovery(tool, guest, recovery);
+    return g_steal_pointer(&guest);
+}
+
+/**
+ * virtHptToolCheckName:
+ * @tool: a tool
+ * @operands: DOMAIN, and NAME unless it was left out
+ * @current: whether --current was given
+ * @status: (out): exit code if that is wrong
+ *
+ * Returns: whether exactly one snapshot is meant
+ */
+gboolean
+virtHptToolCheckName(VirtHptTool *tool, char **operands, gboolean current, VirtHptExit *status)
+{
+    if (!operands[1] && !current)
+        *status = virtHptToolUsage(tool, _("missing operand %s"), "NAME");
+    else if (operands[1] && current)
+        *status = virtHptToolUsage(tool, _("NAME and --current exclude each other"));
+    else
+        return TRUE;
+    return FALSE;
+}
