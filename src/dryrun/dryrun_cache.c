@@ -74,7 +74,7 @@ readFile(int dir, const char *name)
     if (fd >= 0 && isOurs(fd, S_IFREG) && fstat(fd, &st) == 0) {
         bytes = g_byte_array_new();
         g_byte_array_set_size(bytes, (guint)st.st_size);
-        if (full_read(fd, bytes->data, bytes->len) != bytes->len)
+        if ((gsize)full_read(fd, bytes->data, bytes->len) != bytes->len)
             g_clear_pointer(&bytes, g_byte_array_unref);
     }
     if (fd >= 0)
@@ -86,7 +86,7 @@ static gboolean
 writeFile(int dir, const char *name, const GByteArray *bytes)
 {
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    gboolean ok = fd >= 0 && full_write(fd, bytes->data, bytes->len) == bytes->len;
+    gboolean ok = fd >= 0 && (gsize)full_write(fd, bytes->data, bytes->len) == bytes->len;
 
     return (fd < 0 || close(fd) == 0) && ok;
 }

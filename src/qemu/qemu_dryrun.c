@@ -69,7 +69,7 @@ static gboolean
 readAt(const Layout *layout, guint64 offset, void *buffer, gsize length, GError **error)
 {
     if (lseek(layout->fd, (off_t)offset, SEEK_SET) >= 0 &&
-        full_read(layout->fd, buffer, length) == length)
+        (gsize)full_read(layout->fd, buffer, length) == length)
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                 _("cannot read the machine state of '%1$s'"), layout->name);
@@ -228,6 +228,7 @@ typedef struct {
  * behind it. */
 static const KnownMessage messages[] = {
     {"Machine type received is '*' and local is '*'", {"machine-type", SAME_HARDWARE, FALSE}},
+    {"does not support machine type '*'", {"machine-type", OTHER_QEMU, FALSE}},
     {"unsupported machine type", {"machine-type", OTHER_QEMU, FALSE}},
     {"cap-* higher level (*) in incoming stream than on destination (*)",
      {"capability",
@@ -263,6 +264,9 @@ static const KnownMessage messages[] = {
      {"device-state", SAME_HARDWARE, FALSE}},
     {"failed to get \"write\" lock*", {"dry-run-disk", NULL, TRUE}},
     {"error while loading state section id *", {"section-contents", SAME_HARDWARE, FALSE}},
+    {"could not find capabilities for *",
+     {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE}},
+    {"Cannot check QEMU binary *", {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE}},
     {"load of migration failed: *", {"qemu-refused", NULL, FALSE}},
 };
 

@@ -83,7 +83,7 @@ writeFd(const guint8 *data, gsize length, gpointer opaque, GError **error)
 {
     const int *fd = opaque;
 
-    if (full_write(*fd, data, length) == length)
+    if ((gsize)full_write(*fd, data, length) == length)
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
                 g_strerror(errno));
@@ -190,8 +190,8 @@ readAnswer(int fd, guint timeout)
 
         if (ready < 0 && errno == EINTR)
             continue;
-        n = ready > 0 ? safe_read(fd, answer + length, ANSWER_MAX - length) : 0;
-        if (n == 0 || n == SAFE_READ_ERROR)
+        n = ready > 0 ? (size_t)safe_read(fd, answer + length, ANSWER_MAX - length) : 0;
+        if (n == 0 || n == (size_t)SAFE_READ_ERROR)
             break;
         length += n;
     }

@@ -368,7 +368,7 @@ writeState(const guint8 *data, gsize length, gpointer opaque, GError **error)
 {
     const Validation *validation = opaque;
 
-    if (full_write(validation->state, data, length) == length)
+    if ((gsize)full_write(validation->state, data, length) == length)
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
                 g_strerror(errno));
