@@ -25,7 +25,8 @@ _MS_BIND = 1 << 12
 _MS_PRIVATE_REC = (1 << 18) | (1 << 14)
 _PR_SET_PDEATHSIG = 1
 
-PRIVATE_DIRS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
+PRIVATE_DIRS = ("/etc/libvirt", "/var/lib/libvirt", "/var/lib/libvirt-hpt", "/var/cache/libvirt",
+                "/var/log/libvirt")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _active = False
@@ -51,17 +52,23 @@ def _mount(source: str, target: str, fstype: str | None, flags: int = 0, data: s
                       ctypes.c_ulong(flags), data.encode()))
 
 
-def _private_dir(path: str, scratch: Path) -> None:
-    """An empty private directory at path; if path is missing, without making it on the machine."""
-    if not os.path.isdir(path):
+def _private_dirs(paths: tuple[str, ...], scratch: Path) -> None:
+    """An empty private directory at each path; one that is missing is not made on the machine."""
+    layered = set()
+    for path in paths:
+        if os.path.isdir(path):
+            continue
         parent = os.path.dirname(path)
-        layer = scratch / parent.strip("/").replace("/", "-")
-        for name in ("upper", "work"):
-            (layer / name).mkdir(parents=True, exist_ok=True)
-        _mount("overlay", parent, "overlay",
-               data=f"lowerdir={parent},upperdir={layer}/upper,workdir={layer}/work")
+        if parent not in layered:
+            layer = scratch / parent.strip("/").replace("/", "-")
+            for name in ("upper", "work"):
+                (layer / name).mkdir(parents=True, exist_ok=True)
+            _mount("overlay", parent, "overlay",
+                   data=f"lowerdir={parent},upperdir={layer}/upper,workdir={layer}/work")
+            layered.add(parent)
         os.mkdir(path)
-    _mount("tmpfs", path, "tmpfs", data="mode=0755")
+    for path in paths:
+        _mount("tmpfs", path, "tmpfs", data="mode=0755")
 
 
 def _add_account(scratch: Path) -> None:
@@ -86,8 +93,7 @@ def _set_up() -> None:
     _mount("tmpfs", "/run", "tmpfs", data="mode=0755")
     scratch = Path("/run/e2e")
     scratch.mkdir()
-    for path in PRIVATE_DIRS:
-        _private_dir(path, scratch)
+    _private_dirs(PRIVATE_DIRS, scratch)
     _add_account(scratch)
     for name in ("lock", "libvirt", "user"):
         Path("/run", name).mkdir()

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Proves that the dry run tells what this host's libvirt and QEMU would say of a real guest's image,
+that it opens nothing which the image names, that nobody sees it, and that it leaves nothing behind.
+Requires images of real guests (root), QEMU and libvirt."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import struct
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+from . import images
+from .libvirthost import LibvirtHost
+from .support import (BAD, CONTEXT, GOOD, UNSUPPORTED, WARNINGS, Result, TestCase, copy, each,
+                      image, run_tool)
+
+RESTORABLE = ("save-running", "save-paused", "save-managed", "save-power9", "save-radix",
+              "save-firmware", "snapshot-memory")
+
+STATE = Path("/var/lib/libvirt-hpt")
+IN_OPEN = 0x20
+IN_NONBLOCK = os.O_NONBLOCK
+
+
+def set_xml(path: Path, change: Callable[[str], str]) -> None:
+    """Change the domain XML in a save image's header; libvirt leaves room behind it."""
+    with open(path, "r+b") as file:
+        header = bytearray(file.read(92))
+        size = struct.unpack_from("<I", header, 20)[0]
+        xml = file.read(size).split(b"\0")[0].decode()
+        changed = change(xml).encode()
+        assert len(changed) < size and changed.decode() != xml, "nothing was changed"
+        struct.pack_into("<I", header, 32, 0)
+        file.seek(0)
+        file.write(header + changed.ljust(size, b"\0"))
+
+
+def replaced(pattern: str, text: str) -> Callable[[str], str]:
+    """Replaces what matches, once or more."""
+    return lambda xml: re.sub(pattern, lambda _match: text, xml, flags=re.DOTALL)
+
+
+def inside(element: str, text: str) -> Callable[[str], str]:
+    """Adds text at the end of an element."""
+    return replaced(f"</{element}>", f"{text}</{element}>")
+
+
+def emulators() -> list[int]:
+    """The processes that run a dry run's guest, or help it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"guest=dry-run,debug-threads=on" in words or words[0].endswith(b"virt-hpt-dryrun"):
+            found.append(int(entry.name))
+    return found
+
+
+class OpenWatch:
+    """Counts opens of files, in whatever namespace, by inotify."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.inotify_init1(IN_NONBLOCK)
+        for path in paths:
+            if self._libc.inotify_add_watch(self._fd, os.fsencode(path), IN_OPEN) < 0:
+                raise OSError(ctypes.get_errno(), f"inotify on '{path}'")
+
+    def opened(self) -> bool:
+        """Whether one was opened since the last call."""
+        try:
+            return bool(os.read(self._fd, 65536))
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class DryRunTestCase(TestCase):
+    """Nothing may be left behind a test."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.assert_nothing_left)
+
+    def assert_nothing_left(self) -> None:
+        """No process, no mount, no file but the cache."""
+        deadline = time.monotonic() + 5
+        while emulators() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual([], emulators())
+        self.assertFalse(Path("/run/libvirt-hpt").exists())
+        self.assertNotIn("libvirt-hpt/", Path("/proc/self/mounts").read_text().replace(
+            str(STATE), ""))
+        self.assertLessEqual({path.name for path in STATE.iterdir()} if STATE.exists() else set(),
+                             {"cache"})
+
+    def variant(self, change: Callable[[str], str], name: str = "save-running") -> Path:
+        """A copy of an image with another domain XML."""
+        path = copy(image(name), self.work / "variant")
+        set_xml(path, change)
+        return path
+
+    def codes(self, result: Result) -> dict[str, str]:
+        """{code: result} of the level dry-run."""
+        return {fact["code"]: fact["result"] for fact in result.json()["facts"]
+                if fact["level"] == "dry-run"}
+
+    def dry_run(self, code: int, path: Path) -> dict[str, str]:
+        """Its facts, once it ended as it should."""
+        result = self.expect(code, "--json", "validate", "--level", "dry-run", path)
+        return self.codes(result)
+
+
+class DryRun(DryRunTestCase):
+    """virt-hpt validate, level dry-run."""
+
+    @each(*RESTORABLE)
+    def real_image_is_restorable(self, name: str) -> None:
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, image(name)))
+        self.assertIn("restorable", run_tool("validate", image(name)).out)
+
+    @each("save-running", "save-radix")
+    def record_alone_is_enough(self, name: str) -> None:
+        path = copy(image(name), self.work / "image")
+        self.expect(GOOD, "record", path)
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, path))
+        path.unlink()
+        record = path.with_name("image.hpt")
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+        seconds = []
+        for _ in range(3):
+            began = time.monotonic()
+            self.dry_run(GOOD, record)
+            seconds.append(time.monotonic() - began)
+        print(f"# dry run of {name}: {min(seconds):.2f} s")
+        self.assertLess(min(seconds), 1.0)
+
+    def refused(self, code: str, change: Callable[[str], str], *options: str) -> Result:
+        """A changed image fails with that code, and the tool says what to do."""
+        result = self.expect(BAD, "--json", "validate", *options, self.variant(change))
+        self.assertEqual({code: "failed"}, self.codes(result), result)
+        return result
+
+    def test_other_machine_version_is_refused(self) -> None:
+        result = self.refused("machine-type", replaced(r"machine='pseries-[\d.]+'",
+                                                       "machine='pseries-6.2'"))
+        self.assertIn("pseries-6.2", result.out)
+
+    def test_unknown_machine_is_refused(self) -> None:
+        self.refused("machine-type", replaced(r"machine='pseries-[\d.]+'",
+                                              "machine='pseries-99.9'"))
+
+    def test_other_memory_size_is_refused(self) -> None:
+        self.refused("ram-size", replaced(r"'KiB'>524288<", "'KiB'>786432<"))
+
+    def test_missing_device_is_refused(self) -> None:
+        self.refused("missing-device", replaced(r"<interface.*</interface>", ""))
+
+    def test_lower_capability_is_refused(self) -> None:
+        result = self.refused("capability", replaced(
+            "<cpu ", "<features><cfpc value='broken'/></features><cpu "))
+        self.assertIn("cap-cfpc", result.out)
+
+    def test_smaller_page_size_is_refused(self) -> None:
+        # Our own check of the table finds it first
+        self.refused("page-size", replaced(
+            "<cpu ", "<features><hpt><maxpagesize unit='KiB'>4</maxpagesize></hpt></features><cpu "),
+            "--level", "dry-run")
+
+    def test_guest_of_kvm_is_run_by_tcg_and_the_verdict_says_so(self) -> None:
+        if os.uname().machine.startswith("ppc64") and os.path.exists("/dev/kvm"):
+            self.skipTest("this host has KVM for the guest")
+        path = self.variant(replaced("<domain type='qemu'", "<domain type='kvm'"))
+        self.assertEqual({"restorable": "passed", "dry-run-tcg": "passed"},
+                         self.dry_run(GOOD, path))
+        path = self.variant(lambda xml: replaced("<domain type='qemu'", "<domain type='kvm'")(
+            replaced(r"machine='pseries-[\d.]+'", "machine='pseries-6.2'")(xml)))
+        self.assertEqual({"machine-type": "warned", "dry-run-tcg": "passed"},
+                         self.dry_run(WARNINGS, path))
+
+    def test_own_levels_come_first(self) -> None:
+        path = copy(image("save-running"), self.work / "image")
+        self.expect(GOOD, "record", path)
+        with open(path.with_name("image.hpt") / "table", "r+b") as table:
+            table.seek(100)
+            table.write(b"\0\1\2\3")
+        result = self.expect(BAD, "--json", "validate", path.with_name("image.hpt"))
+        self.assertEqual({}, {code: verdict for code, verdict in self.codes(result).items()
+                              if code != "dry-run-pointless"}, result)
+
+    def test_stream_without_domain(self) -> None:
+        path = image("stream-power8")
+        result = self.expect(GOOD, "--json", "validate", path)
+        self.assertEqual({"dry-run-no-domain": "not-checked"}, self.codes(result))
+        self.expect(UNSUPPORTED, "validate", "--level", "dry-run", path)
+
+    def test_no_dry_run(self) -> None:
+        result = self.expect(GOOD, "--json", "validate", "--no-dry-run", image("save-running"))
+        self.assertEqual({}, self.codes(result))
+        self.assertEqual("not-checked", result.json()["levels"]["dry-run"])
+
+    def test_many_at_a_time(self) -> None:
+        with ThreadPoolExecutor(6) as pool:
+            for got in pool.map(lambda name: self.dry_run(GOOD, image(name)), RESTORABLE * 2):
+                self.assertEqual({"restorable": "passed"}, got)
+
+    def start(self, path: Path) -> subprocess.Popen[bytes]:
+        """A dry run that goes on meanwhile."""
+        return subprocess.Popen([CONTEXT.tool, "validate", "--level", "dry-run", path],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                stdin=subprocess.DEVNULL)
+
+    def small(self) -> Path:
+        """A record: little is read before the dry run begins."""
+        path = copy(image("save-running"), self.work / "image")
+        self.expect(GOOD, "record", path)
+        path.unlink()
+        return path.with_name("image.hpt")
+
+    def test_killed_at_any_moment_nothing_is_left(self) -> None:
+        record = self.small()
+        for moment in range(20):
+            with self.start(record) as process:
+                time.sleep(moment * 0.025)
+                process.kill()
+            self.assert_nothing_left()
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+
+    def test_killed_helper_is_no_verdict(self) -> None:
+        record = self.small()
+        for victim in range(3):
+            with self.start(record) as process:
+                deadline = time.monotonic() + 10
+                while len(emulators()) < 3 and time.monotonic() < deadline:
+                    time.sleep(0.001)
+                for pid in sorted(emulators())[victim:victim + 1]:
+                    os.kill(pid, signal.SIGKILL)
+                self.assertEqual(1, process.wait(10), victim)
+            self.assert_nothing_left()
+
+    def test_killed_while_it_fills_the_cache(self) -> None:
+        record = self.small()
+        for moment in range(1, 6):
+            for path in (STATE / "cache").glob("*.xml"):
+                path.unlink()
+            with self.start(record) as process:
+                time.sleep(moment * 0.2)
+                process.kill()
+            self.assert_nothing_left()
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+        self.assertTrue(list((STATE / "cache").glob("*.xml")))
+
+    def test_broken_cache_is_made_anew(self) -> None:
+        record = self.small()
+        self.dry_run(GOOD, record)
+        for path in (STATE / "cache").glob("*.xml"):
+            path.write_bytes(path.read_bytes()[:1000])
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+        for path in (STATE / "cache").glob("*.xml"):
+            self.assertGreater(path.stat().st_size, 1000)
+
+    def test_deadline(self) -> None:
+        record = self.small()
+        (STATE / "cache").mkdir(parents=True, exist_ok=True)
+        for path in (STATE / "cache").glob("*.xml"):
+            path.unlink()
+        # Whoever holds the lock is filling the cache
+        import fcntl
+        with open(STATE / "cache/lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            began = time.monotonic()
+            result = self.expect(GOOD, "--json", "validate", "--timeout", "1", record)
+            self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual({"dry-run-timeout": "not-checked"}, self.codes(result))
+
+    def test_no_libvirt_sees_it(self) -> None:
+        record = self.small()
+        seen: set[str] = set()
+        done = threading.Event()
+        with LibvirtHost(self.work / "host") as host:
+            before = {domain.name() for domain in host.connection.listAllDomains()}
+
+            def look() -> None:
+                while not done.is_set():
+                    seen.update(domain.name() for domain in host.connection.listAllDomains())
+                    seen.update(host.virsh("list", "--all", "--name").split())
+            watcher = threading.Thread(target=look)
+            watcher.start()
+            try:
+                for _ in range(5):
+                    self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+            finally:
+                done.set()
+                watcher.join()
+        self.assertEqual(before, seen | before)
+
+    def test_guest_with_offloads_is_restorable(self) -> None:
+        if not os.path.exists("/dev/net/tun"):
+            self.skipTest("no /dev/net/tun")
+        with LibvirtHost(self.work / "host") as host:
+            guest = host.define(images.LV8)
+            xml = guest.xml().replace("<interface type='user'>", "<interface type='ethernet'>")
+            host.connection.defineXML(xml)
+            guest.start()
+            guest.wait_ready()
+            path = guest.save(self.work / "tap.save")
+            guest.undefine()
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, path))
+        # Without a tap device behind it the card does not offer what the guest uses
+        set_xml(path, replaced("<interface type='ethernet'>", "<interface type='user'>"))
+        self.assertEqual({"virtio-features": "failed"}, self.dry_run(BAD, path))
+
+
+class Canaries(DryRunTestCase):
+    """What a hostile image names is never opened."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.canary = self.work / "canary"
+        self.canary.mkdir()
+        self.canary.chmod(0o777)
+        self.work.chmod(0o755)
+        self.file = self.canary / "file"
+        self.file.write_bytes(b"x" * (1 << 20))
+        self.file.chmod(0o777)
+        self.watch = OpenWatch(self.canary, self.file)
+        self.addCleanup(self.watch.close)
+
+    def hostile(self, code: int, change: Callable[[str], str]) -> Result:
+        """A hostile image ends with that code, and the canary lives."""
+        path = self.variant(change)
+        self.assertFalse(self.watch.opened())
+        result = self.expect(code, "validate", path)
+        self.assertFalse(self.watch.opened(), result)
+        self.assertEqual({self.file}, set(self.canary.iterdir()))
+        self.assertEqual(b"x" * (1 << 20), self.file.read_bytes())
+        self.assertTrue(self.watch.opened(), "the watch is blind")
+        return result
+
+    def test_files_of_the_boot(self) -> None:
+        self.hostile(GOOD, inside("os", f"<loader>{self.file}</loader><nvram>{self.file}</nvram>"
+                                        f"<dtb>{self.file}</dtb>"))
+        self.hostile(GOOD, replaced(r"<kernel>[^<]*</kernel>\s*<initrd>[^<]*</initrd>",
+                                    f"<kernel>{self.file}</kernel><initrd>{self.file}</initrd>"))
+
+    def test_files_behind_consoles(self) -> None:
+        self.hostile(GOOD, replaced(r"<source path='[^']*'", f"<source path='{self.file}'"))
+        self.hostile(GOOD, replaced(r"(?<='/>)\s*<target port='0'/>",
+                                    f"<log file='{self.file}'/><target port='0'/>"))
+
+    def test_disks(self) -> None:
+        self.hostile(GOOD, replaced(r"<source file='[^']*'/>", f"<source file='{self.file}'/>"))
+        self.hostile(GOOD, replaced(
+            r"<backingStore/>", f"<backingStore type='file'><format type='raw'/>"
+                                f"<source file='{self.file}'/></backingStore>"))
+
+    @each("filesystem", "commandline", "emulator", "rom", "hostdev", "tpm")
+    def refused_by_name(self, what: str) -> None:
+        file, directory = self.file, self.canary
+        changes: dict[str, Any] = {
+            "filesystem": inside("devices", f"<filesystem><source dir='{directory}'/>"
+                                            f"<target dir='x'/></filesystem>"),
+            "commandline": lambda xml: replaced(
+                "<domain ", "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' ")(
+                    inside("domain", "<qemu:commandline><qemu:arg value='-chardev'/>"
+                                     f"<qemu:arg value='file,id=x,path={file}'/>"
+                                     "</qemu:commandline>")(xml)),
+            "emulator": replaced(r"<emulator>[^<]*<", f"<emulator>{file}<"),
+            "rom": replaced(r"<rom enabled='no'/>", f"<rom file='{file}'/>"),
+            "hostdev": inside("devices", "<hostdev mode='subsystem' type='pci'><source>"
+                                         "<address domain='0' bus='0' slot='0' function='0'/>"
+                                         "</source></hostdev>"),
+            "tpm": inside("devices", "<tpm model='tpm-spapr'><backend type='passthrough'>"
+                                     f"<device path='{file}'/></backend></tpm>"),
+        }
+        result = self.hostile(UNSUPPORTED, changes[what])
+        self.assertIn(what, result.err)
