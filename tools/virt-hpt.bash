@@ -21,7 +21,7 @@ _virt_hpt() {
     done
 
     case $prev in
-    -c | --connect | --slot | --va | --rpn | --order | --max) return ;;
+    -c | --connect | --slot | --va | --rpn | --order | --max | --timeout) return ;;
     --size)
         mapfile -t COMPREPLY < <(compgen -W "4K 64K 16M 16G" -- "$cur")
         return
@@ -30,12 +30,17 @@ _virt_hpt() {
         mapfile -t COMPREPLY < <(compgen -W "qemu kvm-le kvm-be" -- "$cur")
         return
         ;;
+    --level)
+        mapfile -t COMPREPLY < <(compgen -W "record table dry-run" -- "$cur")
+        return
+        ;;
     esac
 
     case $command in
     check) options+=" --max" ;;
     entry-list) options+=" --slot --va --rpn --bolted --size" ;;
     decode) options+=" --slot --order" ;;
+    validate) options+=" --level --no-dry-run --timeout" ;;
     extract) options+=" --output --format --force" ;;
     esac
 

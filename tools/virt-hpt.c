@@ -58,7 +58,7 @@ static const VirtHptCommand commands[] = {
         "validate",
         {"FILE"},
         N_("Tell whether an image may be restored"),
-        N_("FILE is an image or a record directory. Exit code: 0 passed, 2 failed, 3 passed with warnings."),
+        N_("FILE is an image or a record directory. Levels: 'record', 'table', and, for root, 'dry-run': a restore without RAM contents by this host's libvirt and QEMU, which is thrown away. Exit code: 0 passed, 2 failed, 3 passed with warnings."),
         virtHptCmdValidate,
     },
     VIRT_HPT_SNAPSHOT_COMMANDS(virtHptSnapshotExec),
