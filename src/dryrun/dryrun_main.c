@@ -163,6 +163,7 @@ int
 main(int argc, char **argv)
 {
     DryRun run = {.timeout = TIMEOUT_DEFAULT, .cache = -1, .cacheLock = -1};
+    struct pollfd reader = {.fd = STDOUT_FILENO};
     int disks = 0;
     int timeout = TIMEOUT_DEFAULT;
     const GOptionEntry entries[] = {
@@ -173,8 +174,10 @@ main(int argc, char **argv)
     g_autoptr(GOptionContext) context = g_option_context_new("<SAVE-IMAGE");
     g_autoptr(GError) error = NULL;
 
-    /* Whoever started us waits for us: without them there is nothing to do */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* Whoever started us waits for us: without them there is nothing to do.  The signal does not
+     * come for one that is dead already, and then nobody reads. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&reader, 1, 0) != 0)
+        return EXIT_FAILURE;
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1 || disks < 0 ||
         disks > DISKS_MAX || timeout <= 0 || timeout > TIMEOUT_MAX) {

@@ -145,8 +145,14 @@ getString(JsonObject *object, const char *name)
     return json_node_get_string(node);
 }
 
-static VirtHptDryRunReport *
-judgeAnswer(const char *answer)
+/**
+ * virtHptDryRunReportParse:
+ * @answer: what the helper printed, of which nothing is trusted
+ *
+ * Returns: (transfer full): what it means
+ */
+VirtHptDryRunReport *
+virtHptDryRunReportParse(const char *answer)
 {
     g_autoptr(JsonParser) parser = json_parser_new();
     const char *end = strchr(answer, '\n');
@@ -283,7 +289,7 @@ virtHptDryRun(const char *name,
         return NULL;
     answer = runHelper(image, def->disks, timeout ? timeout : VIRT_HPT_DRY_RUN_TIMEOUT, &local);
     report = answer
-                 ? judgeAnswer(answer)
+                 ? virtHptDryRunReportParse(answer)
                  : reportNew(VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-unavailable", local->message, NULL);
     report->fallback = def->fallback;
     return report;

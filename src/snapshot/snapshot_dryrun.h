@@ -51,6 +51,7 @@ VirtHptDryRunReport *virtHptDryRun(const char *name,
                                    const VirtHptTable *table,
                                    guint timeout,
                                    GError **error);
+VirtHptDryRunReport *virtHptDryRunReportParse(const char *answer);
 void virtHptDryRunReportFree(VirtHptDryRunReport *report);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptDryRunReport, virtHptDryRunReportFree)
