@@ -14,6 +14,10 @@ from virthpt import FAILED, GOOD, UNSUPPORTED, USAGE
 COMMANDS = {"inspect": ["FILE"], "check": ["FILE"], "entry-list": ["FILE"], "decode": ["V", "R"],
             "extract": ["FILE"], "record": ["FILE"], "validate": ["FILE"]}
 
+SNAPSHOT_COMMANDS = {"snapshot-create-as": ["DOMAIN", "NAME"], "snapshot-list": ["DOMAIN"],
+                     **{f"snapshot-{verb}": ["DOMAIN", "[NAME]"] for verb in
+                        ("info", "dumpxml", "validate", "revert", "delete")}}
+
 
 class CommandLine(virthpt.Case):
     """virt-hpt"""
@@ -23,10 +27,11 @@ class CommandLine(virthpt.Case):
         return self.write("image", streams.stream(streams.good_table()))
 
     def test_help_of_each_command(self):
-        for command, operands in COMMANDS.items():
+        for command, operands in (COMMANDS | SNAPSHOT_COMMANDS).items():
             with self.subTest(command):
                 text = self.run_ok(command, "--help")
-                self.assertRegex(text, rf"^Usage:\n  virt-hpt {command} .*{' '.join(operands)}\n")
+                self.assertRegex(text, rf"^Usage:\n  virt-hpt {command} .*"
+                                       rf"{re.escape(' '.join(operands))}\n")
                 for option in "--connect=URI", "--json", "--quiet", "--help", "--version":
                     self.assertIn(option, text)
                 self.assertEqual(self.run_ok("help", command), text)
@@ -35,7 +40,8 @@ class CommandLine(virthpt.Case):
 
     def test_main_help_lists_every_command(self):
         text = self.run_ok("--help")
-        self.assertEqual(re.findall(r"^  ([a-z][a-z-]+)  ", text, re.MULTILINE), [*COMMANDS, "help"])
+        self.assertEqual(re.findall(r"^  ([a-z][a-z-]+) +[A-Z]", text, re.MULTILINE),
+                         [*COMMANDS, *SNAPSHOT_COMMANDS, "help"])
         for words in ["help"], ["-h"], ["help", "help"], ["help", "--help"], ["--help", "inspect"]:
             with self.subTest(words):
                 self.assertEqual(self.run_ok(*words), text)
