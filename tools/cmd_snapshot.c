@@ -223,7 +223,7 @@ infoText(VirtHptTool *tool,
 VirtHptExit
 virtHptCmdSnapshotInfo(VirtHptTool *tool, int argc, char **argv)
 {
-    g_auto(Named) named = {NULL};
+    g_auto(Named) named = {.guest = NULL};
     g_autoptr(VirtHptRecord) record = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
@@ -262,7 +262,7 @@ readDescriptor(const VirtHptSnapshot *snapshot, GError **error)
 VirtHptExit
 virtHptCmdSnapshotDumpxml(VirtHptTool *tool, int argc, char **argv)
 {
-    g_auto(Named) named = {NULL};
+    g_auto(Named) named = {.guest = NULL};
     g_autofree char *xml = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
@@ -286,7 +286,7 @@ virtHptCmdSnapshotDumpxml(VirtHptTool *tool, int argc, char **argv)
 VirtHptExit
 virtHptCmdSnapshotValidate(VirtHptTool *tool, int argc, char **argv)
 {
-    g_auto(Named) named = {NULL};
+    g_auto(Named) named = {.guest = NULL};
     g_autoptr(VirtHptVerdict) verdict = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
@@ -317,7 +317,7 @@ virtHptCmdSnapshotDelete(VirtHptTool *tool, int argc, char **argv)
         0,          G_OPTION_ARG_NONE,
         &metadata,  N_("Make libvirt forget it, and keep its files and its record"),
         NULL};
-    g_auto(Named) named = {NULL};
+    g_auto(Named) named = {.guest = NULL};
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
 

@@ -17,7 +17,7 @@
 G_BEGIN_DECLS
 
 /* The longest reply that is read, in bytes; the longest one asked for has some kilobytes */
-#define VIRT_HPT_MONITOR_REPLY_MAX (256 * 1024)
+#define VIRT_HPT_MONITOR_REPLY_MAX ((gsize)256 * 1024)
 
 JsonNode *virtHptMonitorCommand(virDomain *domain,
                                 const char *command,
