@@ -4,7 +4,9 @@
 
 _virt_hpt() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands="inspect check entry-list decode extract record validate help"
+    local commands="inspect check entry-list decode extract record validate help
+        snapshot-create-as snapshot-list snapshot-info snapshot-dumpxml snapshot-validate
+        snapshot-revert snapshot-delete"
     local options="--connect --json --quiet --help --version"
     local word command="" i
 
@@ -42,13 +44,19 @@ _virt_hpt() {
     decode) options+=" --slot --order" ;;
     validate) options+=" --level --no-dry-run --timeout" ;;
     extract) options+=" --output --format --force" ;;
+    snapshot-create-as) options+=" --memspec --diskspec --description --live --atomic" ;;
+    snapshot-info | snapshot-dumpxml | snapshot-validate) options+=" --current" ;;
+    snapshot-revert)
+        options+=" --current --prove --discard-current --paused --running --recover"
+        ;;
+    snapshot-delete) options+=" --current --metadata" ;;
     esac
 
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
     elif [[ -z $command || $command == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
-    elif [[ $command != decode ]]; then
+    elif [[ $command != decode && $command != snapshot-* ]]; then
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     fi
