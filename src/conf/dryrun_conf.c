@@ -20,7 +20,7 @@
 #include "conf/xml_read.h"
 
 /* As much as a save image's header may hold */
-#define DOMAIN_XML_MAX (16 * 1024 * 1024)
+#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
 
 #define WORD_MAX 64
 

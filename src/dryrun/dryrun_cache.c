@@ -30,7 +30,7 @@
 #define CACHE_NEW "new"
 #define PRIVATE_DIR VIRT_HPT_DRY_RUN_DIR "/cache/qemu/capabilities"
 /* Real files have 40 to 400 KB */
-#define FILE_MAX (16 * 1024 * 1024)
+#define FILE_MAX ((off_t)16 * 1024 * 1024)
 #define FILES_MAX 64
 
 static gboolean

@@ -23,7 +23,7 @@
 #define IMAGE "/proc/self/fd/0"
 #define LOG VIRT_HPT_DRY_RUN_DIR "/log/qemu/" VIRT_HPT_DRY_RUN_NAME ".log"
 /* QEMU's last words are what counts */
-#define LOG_TAIL (16 * 1024)
+#define LOG_TAIL 16384
 
 static gpointer
 runEvents(gpointer opaque G_GNUC_UNUSED)

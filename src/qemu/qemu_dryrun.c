@@ -26,7 +26,8 @@
 #define HTAB_INSTANCE 0
 #define HTAB_VERSION 1
 
-#define CHUNK_SIZE (256 * 1024)
+#define CHUNK_SIZE ((gsize)256 * 1024)
+#define SAVE_XML_MAX ((gsize)VIRT_HPT_SAVE_DATA_MAX)
 
 /* Where the parts of a machine state lie */
 typedef struct {
@@ -139,10 +140,10 @@ putSaveHeader(const Output *output, const char *domainXml, GError **error)
     /* version, bytes of XML, guest not running, format, no cookie */
     const guint32 words[] = {2, (guint32)length, 0, VIRT_HPT_SAVE_FORMAT_RAW, 0};
 
-    if (length > VIRT_HPT_SAVE_DATA_MAX) {
+    if (length > SAVE_XML_MAX) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_LIMIT,
-                    _("%1$zu bytes of domain XML: a save image holds at most %2$d"), length,
-                    VIRT_HPT_SAVE_DATA_MAX);
+                    _("%1$zu bytes of domain XML: a save image holds at most %2$zu"), length,
+                    SAVE_XML_MAX);
         return FALSE;
     }
     memcpy(header, VIRT_HPT_SAVE_MAGIC, VIRT_HPT_SAVE_MAGIC_SIZE);
