@@ -1,0 +1,150 @@
+/*
+ * test_snapshot_overlay.c: a domain is put on new disk layers, and nothing else of it changes
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Proves that an overlay takes the place of its base, which becomes its backing store with all that
+ * lay below, that other disks stay as they are, that names which somebody has are not taken, and
+ * that a journal reads back as it was written.  Requires nothing.
+ */
+
+#include "config.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#include "htab/htab_error.h"
+#include "snapshot/snapshot_journal.h"
+
+static void
+overlayFree(gpointer data)
+{
+    virtHptOverlayFree(data);
+}
+
+static GPtrArray *
+newOverlays(const char *target, const char *base, const char *format, const char *path)
+{
+    GPtrArray *overlays = g_ptr_array_new_with_free_func(overlayFree);
+    VirtHptOverlay *overlay = virtHptOverlayNew(target, base, format, FALSE);
+
+    overlay->path = g_strdup(path);
+    g_ptr_array_add(overlays, overlay);
+    return overlays;
+}
+
+static void
+testEdit(void)
+{
+    static const char before[] =
+        "<domain><name>d</name><devices>"
+        "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/>"
+        "<source file='/i/a' index='2'/><backingStore/><target dev='vda' bus='virtio'/></disk>"
+        "<disk type='file' device='disk'><source file='/i/b'/><target dev='vdb'/></disk>"
+        "</devices></domain>";
+    static const char after[] =
+        "<domain><name>d</name><devices>"
+        "<disk type=\"file\" device=\"disk\"><driver name=\"qemu\" type=\"qcow2\" cache=\"none\"/>"
+        "<target dev=\"vda\" bus=\"virtio\"/><source file=\"/i/a&amp;1\"/>"
+        "<backingStore type=\"file\"><format type=\"raw\"/><source file=\"/i/a\"/>"
+        "<backingStore/></backingStore></disk>"
+        "<disk type=\"file\" device=\"disk\"><source file=\"/i/b\"/><target dev=\"vdb\"/></disk>"
+        "</devices></domain>";
+    g_autoptr(GPtrArray) overlays = newOverlays("vda", "/i/a", "raw", "/i/a&1");
+    g_autoptr(GError) error = NULL;
+    g_autofree char *edited = virtHptOverlayEditDomain(before, overlays, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(edited, ==, after);
+}
+
+static void
+testNoDisk(void)
+{
+    g_autoptr(GPtrArray) overlays = newOverlays("vdz", "/i/a", "raw", "/i/1");
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(virtHptOverlayEditDomain("<domain><devices/></domain>", overlays, &error));
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND);
+}
+
+static void
+testReserve(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
+    g_autofree char *base = g_build_filename(dir, "base", NULL);
+    g_autofree char *taken = g_strconcat(base, ".a%2Fb.revert1", NULL);
+    g_autofree char *expected = g_strconcat(base, ".a%2Fb.revert2", NULL);
+    g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
+
+    g_assert_no_error(error);
+    g_assert_true(g_file_set_contents(base, "", 0, NULL));
+    g_assert_cmpint(symlink("/nowhere", taken), ==, 0);
+    g_assert_true(virtHptOverlayReserve(overlay, "a/b", &error));
+    g_assert_no_error(error);
+    g_assert_cmpstr(overlay->path, ==, expected);
+    virtHptOverlayRemove(overlay);
+    g_assert_false(g_file_test(expected, G_FILE_TEST_EXISTS));
+    g_unlink(taken);
+    g_unlink(base);
+    g_rmdir(dir);
+}
+
+static void
+testJournal(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
+    g_autofree char *file = g_build_filename(dir, "journal", NULL);
+    g_autoptr(VirtHptJournal) written = virtHptJournalNew(" s\n\\ap ");
+    g_autoptr(VirtHptJournal) read = NULL;
+    VirtHptGuest guest = {.statePath = dir};
+    const VirtHptOverlay *overlay;
+
+    g_assert_no_error(error);
+    guest.stateDir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_assert_true(virtHptJournalLoad(&guest, &read, &error));
+    g_assert_null(read);
+
+    written->definition = g_strdup("<domain>\n  <name>'ä'</name>\n</domain>\n");
+    written->resume = TRUE;
+    g_ptr_array_unref(written->overlays);
+    written->overlays = newOverlays("vda", "/i/a", "raw", "/i/1;2");
+    g_assert_true(virtHptJournalEnter(written, &guest, VIRT_HPT_PHASE_RESTORING, &error));
+    g_assert_true(virtHptJournalLoad(&guest, &read, &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(read->phase, ==, VIRT_HPT_PHASE_RESTORING);
+    g_assert_cmpstr(read->snapshot, ==, written->snapshot);
+    g_assert_cmpstr(read->definition, ==, written->definition);
+    g_assert_null(read->aside);
+    g_assert_true(read->resume);
+    g_assert_cmpuint(read->overlays->len, ==, 1);
+    overlay = g_ptr_array_index(read->overlays, 0);
+    g_assert_cmpstr(overlay->base, ==, "/i/a");
+    g_assert_cmpstr(overlay->path, ==, "/i/1;2");
+    g_clear_pointer(&read, virtHptJournalFree);
+
+    g_assert_true(g_file_set_contents(file, "[revert]\nphase=dancing\n", -1, NULL));
+    g_assert_false(virtHptJournalLoad(&guest, &read, &error));
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED);
+    g_clear_error(&error);
+    g_assert_true(virtHptJournalRemove(&guest, &error));
+    g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+    close(guest.stateDir);
+    g_rmdir(dir);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/snapshot/overlay/takes-the-place-of-its-base", testEdit);
+    g_test_add_func("/snapshot/overlay/needs-its-disk", testNoDisk);
+    g_test_add_func("/snapshot/overlay/takes-no-name-that-is-taken", testReserve);
+    g_test_add_func("/snapshot/journal/reads-back-as-written", testJournal);
+    return g_test_run();
+}
