@@ -89,6 +89,7 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
                      GError **error)
 {
     g_autoptr(VirtHptGuest) guest = virtHptGuestOpen(tool->connection, domain, error);
+    g_autoptr(GError) local = NULL;
     VirtHptRecovery recovery;
 
     if (!guest)
@@ -96,9 +97,14 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
     /* Somebody at work, or no right to write, is no reason not to look. */
     if (!virtHptGuestLock(guest, access == VIRT_HPT_ACCESS_CHANGE ? error : NULL))
         return access == VIRT_HPT_ACCESS_CHANGE ? NULL : g_steal_pointer(&guest);
-    if (!virtHptGuestRecover(guest, FALSE, &recovery, error))
+    if (virtHptGuestRecover(guest, FALSE, &recovery, &local)) {
+        virtHptToolSayRecovery(tool, guest, recovery);
+    } else if (access == VIRT_HPT_ACCESS_LOOK) {
+        virtHptToolSay(local->message, (gpointer)tool);
+    } else {
+        g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
-    virtHptToolSayRecovery(tool, guest, recovery);
+    }
     return g_steal_pointer(&guest);
 }
 

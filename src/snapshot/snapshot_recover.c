@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <glib/gi18n-lib.h>
@@ -131,6 +131,24 @@ finishRevert(VirtHptGuest *guest, VirtHptJournal *journal, gboolean restored, GE
            virtHptRevertCommit(guest, journal, &running, error);
 }
 
+/* Somebody else let the guest run since: what was saved must not go just because of that. */
+static gboolean
+recoverRunning(VirtHptGuest *guest,
+               VirtHptJournal *journal,
+               VirtHptRecovery *recovery,
+               GError **error)
+{
+    if (!journal->aside || !virtHptBackendIsWhole(journal->aside)) {
+        *recovery = VIRT_HPT_RECOVERY_UNTOUCHED;
+        return virtHptJournalRemove(guest, error);
+    }
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+        _("a revert of '%1$s' was interrupted, and it runs all the same: to keep it as it is, remove '%2$s', its state before the revert; to go back to that: virsh destroy, then virt-hpt snapshot-revert --recover"),
+        guest->name, journal->aside);
+    return FALSE;
+}
+
 static gboolean
 recoverStopping(VirtHptGuest *guest,
                 VirtHptJournal *journal,
@@ -138,6 +156,8 @@ recoverStopping(VirtHptGuest *guest,
                 VirtHptRecovery *recovery,
                 GError **error)
 {
+    if (active && journal->aside && virtHptBackendIsWhole(journal->aside))
+        return recoverRunning(guest, journal, recovery, error);
     if (active) {
         *recovery = VIRT_HPT_RECOVERY_UNTOUCHED;
         return virtHptRevertAbandon(guest, journal, error);
@@ -165,17 +185,8 @@ recoverRestoring(VirtHptGuest *guest,
     gboolean active = state != VIR_DOMAIN_SHUTOFF;
 
     /* A revert leaves its guest paused until it is committed: this one is somebody else's. */
-    if (active && state != VIR_DOMAIN_PAUSED) {
-        if (journal->aside) {
-            g_set_error(
-                error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                _("a revert of '%1$s' was interrupted, and it runs all the same: its state before the revert is in '%2$s'; to go back to that: virsh destroy, then virt-hpt snapshot-revert --recover"),
-                guest->name, journal->aside);
-            return FALSE;
-        }
-        *recovery = VIRT_HPT_RECOVERY_UNTOUCHED;
-        return virtHptJournalRemove(guest, error);
-    }
+    if (active && state != VIR_DOMAIN_PAUSED)
+        return recoverRunning(guest, journal, recovery, error);
     if (journal->aside) {
         *recovery = VIRT_HPT_RECOVERY_BROUGHT_BACK;
         return virtHptRevertUndo(guest, journal, error);
@@ -240,7 +251,8 @@ virtHptGuestRecover(VirtHptGuest *guest, gboolean asked, VirtHptRecovery *recove
         return TRUE;
     if (recoverJournal(guest, journal, recovery, &local))
         return TRUE;
-    if (journal->aside && g_file_test(journal->aside, G_FILE_TEST_EXISTS))
+    if (journal->aside && !strstr(local->message, journal->aside) &&
+        g_file_test(journal->aside, G_FILE_TEST_EXISTS))
         g_set_error(error, local->domain, local->code,
                     _("%1$s (the state of '%2$s' before its interrupted revert is in '%3$s')"),
                     local->message, guest->name, journal->aside);
