@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Proves that a guest's memory and disk go back in time together, that a snapshot that must not be
+restored is refused before anything is stopped, and that whoever kills the tool does not lose the guest.
+Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from functools import lru_cache
+from pathlib import Path
+
+from . import oracle
+from .guest import Config
+from .libvirthost import URI, HostError, LibvirtGuest, LibvirtHost
+from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result, TestCase, flip, run_tool
+
+NAME = "snapshot"
+KILLS = 10
+
+
+@lru_cache(maxsize=None)
+def shared_guest() -> LibvirtGuest:
+    """One guest for all tests: it boots once.  The sandbox ends it with everything in it."""
+    host = LibvirtHost(CONTEXT.work / "snapshot-host").__enter__()
+    guest = host.define(Config(NAME))
+    guest.start()
+    guest.wait_ready()
+    return guest
+
+
+def virt_hpt(command: str, *arguments: str | Path, timeout: float = 300) -> Result:
+    """Run a snapshot command on the private libvirt."""
+    return run_tool("-c", URI, command, *arguments, timeout=timeout)
+
+
+class Snapshot(TestCase):
+    """snapshot-*"""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.guest = shared_guest()
+        self.addCleanup(self.forget_snapshots)
+        if self.guest.state() != "running":
+            self.guest.reboot()
+
+    def forget_snapshots(self) -> None:
+        """Leave a guest that runs, has no snapshots, and no files of them."""
+        virt_hpt("snapshot-list", NAME)
+        for name in self.guest.host.virsh("snapshot-list", "--name", NAME).split():
+            self.guest.host.virsh("snapshot-delete", "--metadata", NAME, name)
+        for path in self.guest.disk.parent.glob(f"{NAME}.*.mem"):
+            path.unlink()
+
+    def expect(self, code: int, *arguments: str | Path) -> Result:
+        result = virt_hpt(str(arguments[0]), *arguments[1:])
+        self.assertEqual(result.code, code, result)
+        return result
+
+    def create(self, name: str) -> int:
+        """A snapshot at a quiet moment; returns the guest's count then."""
+        self.guest.console.settle()
+        self.expect(GOOD, "snapshot-create-as", NAME, name)
+        return self.guest.console.counter()
+
+    def memory_of(self, name: str) -> Path:
+        """The snapshot's memory file."""
+        return Path(self.expect(GOOD, "snapshot-info", NAME, name, "--json").json()["memory"])
+
+    def current_disk(self, *, inactive: bool = False) -> Path:
+        """The top image of the guest's disk."""
+        arguments = ["dumpxml", NAME] + (["--inactive"] if inactive else [])
+        root = ElementTree.fromstring(self.guest.host.virsh(*arguments))
+        return Path(root.find("devices/disk/source").get("file"))
+
+    def counts_on_disk(self) -> set[int]:
+        """The counts that the guest's disk holds, through all its layers."""
+        raw = self.work / "disk.raw"
+        subprocess.run(["qemu-img", "convert", "-U", "-O", "raw", self.current_disk(), raw],
+                       check=True)
+        return {int(count) for count in re.findall(rb"E2E COUNT (\d+) ", raw.read_bytes())}
+
+    def assert_alive(self) -> list[int]:
+        """The guest runs, counts, and finds on its disk what it wrote; returns its next counts."""
+        self.assertEqual(self.guest.state(), "running")
+        console, counts = self.guest.console, []
+        seen, deadline = len(console.text()), time.monotonic() + 60
+        while len(counts) < 2:
+            self.assertLess(time.monotonic(), deadline, "the guest stands still")
+            time.sleep(0.1)
+            counts = [int(count) for count in re.findall(r"^E2E TICK (\d+)\n",
+                                                         console.text()[seen:], re.MULTILINE)]
+        self.assertEqual(console.failures(), [])
+        return counts
+
+    def test_memory_and_disk_go_back_together(self) -> None:
+        count = self.create("first")
+        listed = self.expect(GOOD, "snapshot-list", NAME, "--json").json()["snapshots"]
+        self.assertEqual([(one["name"], one["kind"], one["record"]) for one in listed],
+                         [("first", "external", "present")])
+        self.assertIn("first", self.guest.host.virsh("snapshot-list", "--name", NAME))
+        self.assertIn("<hptsnapshot>", self.expect(GOOD, "snapshot-dumpxml", NAME, "first").out)
+        self.expect(GOOD, "snapshot-validate", NAME, "first")
+        self.guest.console.wait_count(4)
+        later = self.guest.console.counter()
+        self.assertIn(later - 1, self.counts_on_disk())
+
+        result = self.expect(GOOD, "snapshot-revert", NAME, "first", "--prove", "--paused", "--json")
+        self.assertEqual((result.json()["outcome"], result.json()["proved"]), ("reverted", True))
+        self.assertEqual(self.guest.state(), "paused")
+        self.assertLessEqual(max(self.counts_on_disk()), count + 1)
+        self.guest.host.virsh("resume", NAME)
+        self.assertLessEqual(self.assert_alive()[0], count + 2)
+        self.assertEqual(self.current_disk(inactive=True), self.current_disk())
+        self.assertIn("first", self.guest.host.virsh("snapshot-current", "--name", NAME))
+
+        self.guest.destroy()
+        self.guest.start()
+        disk = self.current_disk()
+        self.assertIn("revert", disk.name)
+        self.assertNotIn(later, self.counts_on_disk())
+        self.guest.reboot()
+        memory = self.memory_of("first")
+        self.expect(GOOD, "snapshot-delete", NAME, "first")
+        self.assertFalse(memory.exists() or memory.with_name(f"{memory.name}.hpt").exists())
+        self.assert_alive()
+
+    def test_snapshot_without_record_is_listed_as_such(self) -> None:
+        memory = self.guest.disk.with_name(f"{NAME}.plain.mem")
+        self.guest.console.settle()
+        self.guest.host.virsh("snapshot-create-as", NAME, "plain", "--memspec",
+                              f"file={memory},snapshot=external")
+        listed = self.expect(GOOD, "snapshot-list", NAME, "--json").json()["snapshots"]
+        self.assertEqual([(one["name"], one["record"]) for one in listed], [("plain", "none")])
+        self.expect(GOOD, "snapshot-info", NAME, "plain")
+        self.expect(GOOD, "snapshot-validate", NAME, "plain")
+        self.expect(COULD_NOT, "snapshot-dumpxml", NAME, "plain")
+        self.expect(GOOD, "snapshot-revert", NAME, "plain", "--prove")
+        self.assert_alive()
+
+    def test_damaged_snapshot_is_refused_and_the_guest_never_notices(self) -> None:
+        self.create("damaged")
+        memory = self.memory_of("damaged")
+        read = oracle.read(memory)
+        slot = sorted(read.where)[len(read.where) // 2]
+        flip(memory, read.where[slot] + 13, 3)
+        before = self.guest.domain.ID()
+        seen = self.guest.host.messages()
+        result = self.expect(BAD, "snapshot-revert", NAME, "damaged")
+        self.assertIn(slot, result.numbers(), result)
+        self.assertEqual(self.guest.domain.ID(), before)
+        self.assertEqual(self.guest.host.messages(), seen)
+        self.assert_alive()
+
+    def test_failed_restore_brings_the_guest_back(self) -> None:
+        self.create("broken")
+        memory = self.memory_of("broken")
+        # RAM contents, which no record covers: a page record with flags that QEMU does not know
+        xml = self.expect(GOOD, "snapshot-dumpxml", NAME, "broken").out
+        extents = sorted((int(one.get("offset")), int(one.get("length")))
+                         for one in ElementTree.fromstring(xml).iter("extent"))
+        gap = next(at + length for (at, length), (following, _) in zip(extents, extents[1:])
+                   if at + length < following)
+        with open(memory, "r+b") as file:
+            file.seek(gap)
+            file.write(b"\xff" * 8)
+        self.guest.console.settle()
+        disk, count = self.current_disk(), self.guest.console.counter()
+        result = self.expect(COULD_NOT, "snapshot-revert", NAME, "broken")
+        self.assertIn("as it was before", result.err)
+        self.assertGreater(self.assert_alive()[0], count)
+        self.assertEqual(self.current_disk(), disk)
+        self.assertEqual(self.current_disk(inactive=True), disk)
+        self.assertEqual(list(Path("/var/lib/libvirt-hpt").glob("*/before-revert.save")), [])
+
+    def test_what_is_not_external_is_unsupported(self) -> None:
+        self.expect(UNSUPPORTED, "snapshot-create-as", NAME, "internal", "--memspec",
+                    "x,snapshot=internal")
+        self.expect(COULD_NOT, "snapshot-info", NAME, "absent")
+
+    def kill_after(self, seconds: float, *arguments: str) -> bool:
+        """Run a command, kill -9 it; returns whether it was still running."""
+        with subprocess.Popen([CONTEXT.tool, "-c", URI, *arguments], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+                return False
+            process.kill()
+            return True
+
+    def time_of(self, *arguments: str) -> float:
+        """How long a command takes that succeeds."""
+        start = time.monotonic()
+        self.expect(GOOD, *arguments)
+        return time.monotonic() - start
+
+    def settled(self) -> None:
+        """Wait until libvirt has done what the killed tool asked it for; then the guest runs."""
+        deadline = time.monotonic() + 60
+        while True:
+            result = virt_hpt("snapshot-list", NAME)
+            with contextlib.suppress(HostError):
+                if result.code == GOOD and self.guest.state() == "running":
+                    return
+            self.assertLess(time.monotonic(), deadline, result)
+            time.sleep(0.2)
+
+    def test_kill_during_create_leaves_the_guest_running(self) -> None:
+        self.guest.console.settle()
+        whole = self.time_of("snapshot-create-as", NAME, "whole")
+        killed = 0
+        for moment in range(KILLS):
+            killed += self.kill_after(whole * (moment + 0.5) / KILLS, "snapshot-create-as", NAME,
+                                      f"kill{moment}")
+            self.settled()
+            self.assert_alive()
+        self.assertGreaterEqual(killed, KILLS // 2)
+
+    def test_kill_during_revert_does_not_lose_the_guest(self) -> None:
+        self.create("target")
+        whole = min(self.time_of("snapshot-revert", NAME, "target", "--prove") for _ in range(2))
+        killed = 0
+        for moment in range(KILLS):
+            self.guest.console.settle()
+            killed += self.kill_after(whole * (moment + 0.5) / KILLS, "snapshot-revert", NAME,
+                                      "target", "--prove")
+            self.settled()
+            self.assert_alive()
+        self.assertGreaterEqual(killed, KILLS // 2)
+        self.assertEqual(list(Path("/var/lib/libvirt-hpt").glob("*/before-revert.save")), [])
