@@ -79,6 +79,13 @@ checkIdle(Capture *capture, GError **error)
                     virDomainGetName(capture->domain), migration);
         return FALSE;
     }
+    if (g_str_equal(capture->status, "postmigrate")) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+            _("'%1$s' is paused since an earlier migration or capture, from where QEMU cannot migrate it: resume it first"),
+            virDomainGetName(capture->domain));
+        return FALSE;
+    }
     if (!g_str_equal(capture->status, "running") && !g_str_equal(capture->status, "paused")) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
                     _("'%1$s' is neither running nor paused: QEMU calls its state '%2$s'"),
