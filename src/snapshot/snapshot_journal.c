@@ -243,7 +243,7 @@ virtHptJournalEnter(VirtHptJournal *journal,
     /* The definition may hold secrets. */
     fd = openat(guest->stateDir, JOURNAL_DRAFT,
                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    ok = fd >= 0 && full_write(fd, text, length) == length && fsync(fd) == 0 &&
+    ok = fd >= 0 && (gsize)full_write(fd, text, length) == length && fsync(fd) == 0 &&
          renameat(guest->stateDir, JOURNAL_DRAFT, guest->stateDir, JOURNAL) == 0 &&
          fsync(guest->stateDir) == 0;
     if (!ok) {
