@@ -19,38 +19,16 @@
 #define STREAM_VERSION 3
 
 enum {
-    SECTION_START = 0x01,
-    SECTION_PART = 0x02,
-    SECTION_END = 0x03,
-    SECTION_FULL = 0x04,
-    SECTION_CONFIGURATION = 0x07,
-    SECTION_COMMAND = 0x08,
-    SECTION_FOOTER = 0x7e,
-};
-
-enum {
     COMMAND_OPEN_RETURN_PATH = 1,
     COMMAND_PING = 2,
     COMMAND_SWITCHOVER_START = 11,
 };
 
 #define RAM_SECTION_VERSION 4
-#define HTAB_SECTION_VERSION 1
 
 /* type, be32 id */
 #define SECTION_HEADER 5
 #define FOOTER_SIZE 5
-
-/* A section's header, not yet consumed. */
-typedef struct {
-    guint64 offset;
-    guint8 type;
-    guint32 id;
-    char idstr[256];
-    guint32 instance;
-    guint32 version;
-    gsize length;
-} SectionHeader;
 
 void
 virtHptStreamFree(VirtHptStream *stream)
@@ -221,7 +199,7 @@ virtHptStreamEndPart(VirtHptStreamReader *reader)
 }
 
 static gboolean
-peekSectionHeader(VirtHptStreamReader *reader, SectionHeader *header, GError **error)
+peekSectionHeader(VirtHptStreamReader *reader, VirtHptSectionHeader *header, GError **error)
 {
     const guint8 *p = virtHptSourcePeek(reader->source, SECTION_HEADER, error);
     gsize nameLength;
@@ -232,7 +210,7 @@ peekSectionHeader(VirtHptStreamReader *reader, SectionHeader *header, GError **e
     header->type = p[0];
     header->id = virtHptReadBE32(p + 1);
     header->length = SECTION_HEADER;
-    if (header->type == SECTION_PART || header->type == SECTION_END)
+    if (header->type == VIRT_HPT_SECTION_PART || header->type == VIRT_HPT_SECTION_END)
         return TRUE;
 
     p = virtHptSourcePeek(reader->source, SECTION_HEADER + 1, error);
@@ -256,21 +234,32 @@ peekSectionHeader(VirtHptStreamReader *reader, SectionHeader *header, GError **e
     return TRUE;
 }
 
-/* Sections have a footer since QEMU 2.4; the machine types before do without. */
-static gboolean
-readFooter(VirtHptStreamReader *reader, const SectionHeader *header, GError **error)
+/**
+ * virtHptStreamReadFooter:
+ * @reader: behind the body of a section
+ * @header: of that section
+ * @error: set on failure
+ *
+ * Sections have a footer since QEMU 2.4; the machine types before do without.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptStreamReadFooter(VirtHptStreamReader *reader,
+                        const VirtHptSectionHeader *header,
+                        GError **error)
 {
     guint64 offset = virtHptSourceGetOffset(reader->source);
     const guint8 *p = virtHptSourcePeek(reader->source, 1, error);
 
     if (!p)
         return FALSE;
-    if (p[0] != SECTION_FOOTER && !reader->footers)
+    if (p[0] != VIRT_HPT_SECTION_FOOTER && !reader->footers)
         return TRUE;
     p = virtHptSourcePeek(reader->source, FOOTER_SIZE, error);
     if (!p)
         return FALSE;
-    if (p[0] != SECTION_FOOTER || virtHptReadBE32(p + 1) != header->id) {
+    if (p[0] != VIRT_HPT_SECTION_FOOTER || virtHptReadBE32(p + 1) != header->id) {
         virtHptSourceSetError(
             reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
             _("0x%1$02x%2$08x: expected the footer 0x7e%3$08x of the section that begins at byte %4$" PRIu64),
@@ -281,8 +270,18 @@ readFooter(VirtHptStreamReader *reader, const SectionHeader *header, GError **er
     return virtHptStreamTake(reader, FOOTER_SIZE, error);
 }
 
-static gboolean
-refuseOrder(VirtHptStreamReader *reader, const SectionHeader *header, GError **error)
+/**
+ * virtHptStreamRefuseOrder:
+ * @reader: a reader
+ * @header: of a section that does not belong where it is
+ * @error: set
+ *
+ * Returns: %FALSE
+ */
+gboolean
+virtHptStreamRefuseOrder(VirtHptStreamReader *reader,
+                         const VirtHptSectionHeader *header,
+                         GError **error)
 {
     virtHptSourceSetError(
         reader->source, header->offset, VIRT_HPT_ERROR_MALFORMED, error,
@@ -292,124 +291,12 @@ refuseOrder(VirtHptStreamReader *reader, const SectionHeader *header, GError **e
 }
 
 static gboolean
-readHtabRecords(VirtHptStreamReader *reader, GError **error)
+readRamSection(VirtHptStreamReader *reader, const VirtHptSectionHeader *header, GError **error)
 {
-    g_autoptr(VirtHptDecoder) decoder =
-        virtHptDecoderNew(reader->stream->table, VIRT_HPT_ENCODING_QEMU);
-    gboolean ended = FALSE;
-
-    if (reader->options->record)
-        virtHptDecoderWatch(decoder, reader->options->record, reader->options->opaque);
-    while (!ended) {
-        guint64 offset = virtHptSourceGetOffset(reader->source);
-        gsize length;
-        gsize consumed;
-        const guint8 *p = virtHptSourcePeekSome(reader->source, &length, error);
-
-        if (!p)
-            return FALSE;
-        if (length == 0) {
-            virtHptSourceSetError(reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
-                                  _("truncated: the file ends inside section 'spapr/htab'"));
-            return FALSE;
-        }
-        if (!virtHptDecoderFeed(decoder, offset, p, length, &consumed, &ended, error)) {
-            g_prefix_error(error, "'%s': ", virtHptSourceGetName(reader->source));
-            return FALSE;
-        }
-        if (!virtHptSourceSkip(reader->source, consumed, error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean
-readHtabStart(VirtHptStreamReader *reader, GError **error)
-{
-    VirtHptStream *stream = reader->stream;
-    guint64 offset = virtHptSourceGetOffset(reader->source);
-    guint64 maxBytes = reader->options->maxTableBytes;
-    guint32 order;
-
-    if (!virtHptStreamTakeBE32(reader, &order, error))
-        return FALSE;
-    if (order == VIRT_HPT_STREAM_NO_HPT)
-        return TRUE;
-    stream->table =
-        virtHptTableNew(order, maxBytes ? maxBytes : virtHptTableDefaultMaxBytes(), error);
-    if (!stream->table) {
-        g_prefix_error(error, _("'%1$s', byte %2$" PRIu64 ": section 'spapr/htab': "),
-                       virtHptSourceGetName(reader->source), offset);
-        return FALSE;
-    }
-    stream->hasHpt = TRUE;
-    stream->order = order;
-    return TRUE;
-}
-
-/* A part is be32 0 and records, or the mark of a guest that has no table (any more). */
-static gboolean
-readHtabPart(VirtHptStreamReader *reader, GError **error)
-{
-    VirtHptStream *stream = reader->stream;
-    guint64 offset = virtHptSourceGetOffset(reader->source);
-    guint32 mark;
-
-    if (!virtHptStreamTakeBE32(reader, &mark, error))
-        return FALSE;
-    if (mark == VIRT_HPT_STREAM_NO_HPT) {
-        g_clear_pointer(&stream->table, virtHptTableFree);
-        stream->hasHpt = FALSE;
-        stream->order = 0;
-        return TRUE;
-    }
-    if (mark != 0 || !stream->hasHpt) {
-        virtHptSourceSetError(
-            reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
-            stream->hasHpt
-                ? _("a part of section 'spapr/htab' begins with 0x%1$08x: expected 0, or 0xffffffff for no table")
-                : _("a part of section 'spapr/htab' begins with 0x%1$08x: expected 0xffffffff, as the section began without a table"),
-            mark);
-        return FALSE;
-    }
-    return readHtabRecords(reader, error);
-}
-
-static gboolean
-readHtabSection(VirtHptStreamReader *reader, const SectionHeader *header, GError **error)
-{
-    gboolean start = header->type == SECTION_START;
-
-    if (reader->options->machineState ||
-        (start ? reader->htabStarted : (!reader->htabStarted || reader->htabEnded)))
-        return refuseOrder(reader, header, error);
-    if (start && header->version != HTAB_SECTION_VERSION) {
-        virtHptSourceSetError(reader->source, header->offset, VIRT_HPT_ERROR_UNSUPPORTED, error,
-                              _("version %1$u of section 'spapr/htab': only version 1 can be read"),
-                              header->version);
-        return FALSE;
-    }
-    if (start) {
-        reader->htabStarted = TRUE;
-        reader->htabSection = header->id;
-    }
-    virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_TABLE);
-    if (!virtHptStreamTake(reader, header->length, error) ||
-        !(start ? readHtabStart(reader, error) : readHtabPart(reader, error)) ||
-        !readFooter(reader, header, error))
-        return FALSE;
-    virtHptStreamEndPart(reader);
-    reader->htabEnded = header->type == SECTION_END;
-    return TRUE;
-}
-
-static gboolean
-readRamSection(VirtHptStreamReader *reader, const SectionHeader *header, GError **error)
-{
-    gboolean start = header->type == SECTION_START;
+    gboolean start = header->type == VIRT_HPT_SECTION_START;
 
     if (start ? reader->ramStarted : (!reader->ramStarted || reader->ramEnded))
-        return refuseOrder(reader, header, error);
+        return virtHptStreamRefuseOrder(reader, header, error);
     if (start && header->version != RAM_SECTION_VERSION) {
         virtHptSourceSetError(reader->source, header->offset, VIRT_HPT_ERROR_UNSUPPORTED, error,
                               _("version %1$u of section 'ram': only version 4 can be read"),
@@ -427,25 +314,25 @@ readRamSection(VirtHptStreamReader *reader, const SectionHeader *header, GError 
         !virtHptStreamReadRam(reader, start, error))
         return FALSE;
     reader->emit = start;
-    if (!readFooter(reader, header, error))
+    if (!virtHptStreamReadFooter(reader, header, error))
         return FALSE;
     virtHptStreamEndPart(reader);
-    reader->ramEnded = header->type == SECTION_END;
+    reader->ramEnded = header->type == VIRT_HPT_SECTION_END;
     return TRUE;
 }
 
 static gboolean
 readSection(VirtHptStreamReader *reader, GError **error)
 {
-    SectionHeader header = {0};
+    VirtHptSectionHeader header = {0};
 
     if (!peekSectionHeader(reader, &header, error))
         return FALSE;
-    if (header.type == SECTION_START) {
+    if (header.type == VIRT_HPT_SECTION_START) {
         if (g_str_equal(header.idstr, "ram"))
             return readRamSection(reader, &header, error);
         if (g_str_equal(header.idstr, "spapr/htab"))
-            return readHtabSection(reader, &header, error);
+            return virtHptStreamReadHtab(reader, &header, error);
         virtHptSourceSetError(
             reader->source, header.offset, VIRT_HPT_ERROR_UNSUPPORTED, error,
             _("section '%1$s' has contents of its own kind, which cannot be read: only 'ram' and 'spapr/htab' can"),
@@ -455,8 +342,8 @@ readSection(VirtHptStreamReader *reader, GError **error)
     if (reader->ramStarted && header.id == reader->ramSection)
         return readRamSection(reader, &header, error);
     if (reader->htabStarted && header.id == reader->htabSection)
-        return readHtabSection(reader, &header, error);
-    return refuseOrder(reader, &header, error);
+        return virtHptStreamReadHtab(reader, &header, error);
+    return virtHptStreamRefuseOrder(reader, &header, error);
 }
 
 static const char *
@@ -500,8 +387,8 @@ emitRamEnd(VirtHptStreamReader *reader, GError **error)
 {
     const guint32 id = GUINT32_TO_BE(reader->ramSection);
     const guint64 eos = GUINT64_TO_BE((guint64)VIRT_HPT_RAM_EOS);
-    const guint8 end = SECTION_END;
-    const guint8 footer = SECTION_FOOTER;
+    const guint8 end = VIRT_HPT_SECTION_END;
+    const guint8 footer = VIRT_HPT_SECTION_FOOTER;
 
     if (!virtHptStreamEmit(reader, &end, sizeof(end), error) ||
         !virtHptStreamEmit(reader, &id, sizeof(id), error) ||
@@ -546,17 +433,17 @@ readSections(VirtHptStreamReader *reader, GError **error)
         if (!p)
             return FALSE;
         switch (p[0]) {
-        case SECTION_START:
-        case SECTION_PART:
-        case SECTION_END:
+        case VIRT_HPT_SECTION_START:
+        case VIRT_HPT_SECTION_PART:
+        case VIRT_HPT_SECTION_END:
             if (!readSection(reader, error))
                 return FALSE;
             break;
-        case SECTION_COMMAND:
+        case VIRT_HPT_SECTION_COMMAND:
             if (!readCommand(reader, error))
                 return FALSE;
             break;
-        case SECTION_FULL:
+        case VIRT_HPT_SECTION_FULL:
             if (!checkBeforeDevices(reader, error) || !emitRamEnd(reader, error))
                 return FALSE;
             virtHptStreamBeginPart(reader, VIRT_HPT_STREAM_PART_STATE);
@@ -603,7 +490,7 @@ readStream(VirtHptStreamReader *reader, GError **error)
     p = virtHptSourcePeek(reader->source, 1, error);
     if (!p)
         return FALSE;
-    if (p[0] == SECTION_CONFIGURATION && !virtHptStreamReadConfiguration(reader, error))
+    if (p[0] == VIRT_HPT_SECTION_CONFIGURATION && !virtHptStreamReadConfiguration(reader, error))
         return FALSE;
     return readSections(reader, error);
 }

@@ -23,6 +23,32 @@ G_BEGIN_DECLS
 /* Ends a part of a RAM section (QEMU 7.2 migration/ram.c) */
 #define VIRT_HPT_RAM_EOS 0x10U
 
+/* What begins with it (QEMU 7.2 migration/savevm.h) */
+enum {
+    VIRT_HPT_SECTION_START = 0x01,
+    VIRT_HPT_SECTION_PART = 0x02,
+    VIRT_HPT_SECTION_END = 0x03,
+    VIRT_HPT_SECTION_FULL = 0x04,
+    VIRT_HPT_SECTION_CONFIGURATION = 0x07,
+    VIRT_HPT_SECTION_COMMAND = 0x08,
+    VIRT_HPT_SECTION_FOOTER = 0x7e,
+};
+
+/**
+ * VirtHptSectionHeader:
+ *
+ * A section's header, not yet consumed.
+ */
+typedef struct {
+    guint64 offset;
+    guint8 type;
+    guint32 id;
+    char idstr[256];
+    guint32 instance;
+    guint32 version;
+    gsize length;
+} VirtHptSectionHeader;
+
 /**
  * VirtHptStreamReader:
  *
@@ -87,6 +113,16 @@ char *virtHptStreamTakeString(VirtHptStreamReader *reader,
                               GError **error);
 
 gboolean virtHptStreamReadConfiguration(VirtHptStreamReader *reader, GError **error);
+gboolean virtHptStreamReadFooter(VirtHptStreamReader *reader,
+                                 const VirtHptSectionHeader *header,
+                                 GError **error);
+gboolean virtHptStreamRefuseOrder(VirtHptStreamReader *reader,
+                                  const VirtHptSectionHeader *header,
+                                  GError **error);
+
+gboolean virtHptStreamReadHtab(VirtHptStreamReader *reader,
+                               const VirtHptSectionHeader *header,
+                               GError **error);
 gboolean virtHptStreamReadRam(VirtHptStreamReader *reader, gboolean setup, GError **error);
 gboolean virtHptStreamReadDevices(VirtHptStreamReader *reader, GError **error);
 

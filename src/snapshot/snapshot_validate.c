@@ -27,126 +27,6 @@ typedef struct {
     int state; /* the machine state for a dry run, or -1 */
 } Validation;
 
-static const char *const levelNames[] = {
-    [VIRT_HPT_LEVEL_RECORD] = "record",
-    [VIRT_HPT_LEVEL_TABLE] = "table",
-    [VIRT_HPT_LEVEL_DRY_RUN] = "dry-run",
-};
-
-/**
- * virtHptLevelGetName:
- * @level: a level
- *
- * Returns: its stable name, never translated
- */
-const char *
-virtHptLevelGetName(VirtHptLevel level)
-{
-    g_return_val_if_fail((guint)level < G_N_ELEMENTS(levelNames), NULL);
-    return levelNames[level];
-}
-
-/**
- * virtHptLevelFromName:
- * @name: what may be the name of a level
- * @level: (out): the level
- *
- * Returns: whether it is one
- */
-gboolean
-virtHptLevelFromName(const char *name, VirtHptLevel *level)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(levelNames); i++) {
-        if (g_str_equal(name, levelNames[i])) {
-            *level = (VirtHptLevel)i;
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-/**
- * virtHptResultGetName:
- * @result: a result
- *
- * Returns: its stable name, never translated
- */
-const char *
-virtHptResultGetName(VirtHptResult result)
-{
-    switch (result) {
-    case VIRT_HPT_RESULT_PASSED:
-        return "passed";
-    case VIRT_HPT_RESULT_WARNED:
-        return "warned";
-    case VIRT_HPT_RESULT_FAILED:
-        return "failed";
-    case VIRT_HPT_RESULT_NOT_CHECKED:
-        return "not-checked";
-    }
-    g_return_val_if_reached(NULL);
-}
-
-static void
-factFree(gpointer data)
-{
-    VirtHptFact *fact = data;
-
-    g_free(fact->code);
-    g_free(fact->message);
-    g_free(fact->advice);
-    g_free(fact);
-}
-
-void
-virtHptVerdictFree(VirtHptVerdict *verdict)
-{
-    if (!verdict)
-        return;
-    g_ptr_array_unref(verdict->facts);
-    g_free(verdict);
-}
-
-static VirtHptVerdict *
-verdictNew(void)
-{
-    VirtHptVerdict *verdict = g_new0(VirtHptVerdict, 1);
-
-    verdict->facts = g_ptr_array_new_with_free_func(factFree);
-    for (gsize i = 0; i < G_N_ELEMENTS(verdict->levels); i++)
-        verdict->levels[i] = VIRT_HPT_RESULT_NOT_CHECKED;
-    return verdict;
-}
-
-static gboolean
-isWorse(VirtHptResult a, VirtHptResult b)
-{
-    return b == VIRT_HPT_RESULT_NOT_CHECKED || (a != VIRT_HPT_RESULT_NOT_CHECKED && a > b);
-}
-
-/* Takes @message. */
-static void
-addFact(VirtHptVerdict *verdict,
-        VirtHptLevel level,
-        VirtHptResult result,
-        const char *code,
-        char *message,
-        const char *advice)
-{
-    VirtHptFact *fact = g_new0(VirtHptFact, 1);
-
-    fact->level = level;
-    fact->result = result;
-    fact->code = g_strdup(code);
-    fact->message = message;
-    fact->advice = g_strdup(advice);
-    g_ptr_array_add(verdict->facts, fact);
-    if (isWorse(result, verdict->levels[level]))
-        verdict->levels[level] = result;
-    if (isWorse(result, verdict->result))
-        verdict->result = result;
-}
-
 /* Whether an error is a verdict about the input, not about our doings. */
 static gboolean
 isBad(const GError *error)
@@ -169,7 +49,8 @@ judgeError(VirtHptVerdict *verdict,
         g_propagate_error(error, local);
         return FALSE;
     }
-    addFact(verdict, level, VIRT_HPT_RESULT_FAILED, code, g_strdup(local->message), advice);
+    virtHptVerdictAdd(verdict, level, VIRT_HPT_RESULT_FAILED, code, g_strdup(local->message),
+                      advice);
     g_error_free(local);
     return TRUE;
 }
@@ -179,15 +60,16 @@ judgeComparison(VirtHptVerdict *verdict, const VirtHptPlace *place, const VirtHp
 {
     switch (found->state) {
     case VIRT_HPT_RECORD_CURRENT:
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-current",
-                g_strdup_printf(ngettext("'%1$s': its %2$u recorded extent is as recorded",
-                                         "'%1$s': all %2$u recorded extents are as recorded",
-                                         found->extents),
-                                place->path, found->extents),
-                NULL);
+        virtHptVerdictAdd(
+            verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-current",
+            g_strdup_printf(ngettext("'%1$s': its %2$u recorded extent is as recorded",
+                                     "'%1$s': all %2$u recorded extents are as recorded",
+                                     found->extents),
+                            place->path, found->extents),
+            NULL);
         break;
     case VIRT_HPT_RECORD_DAMAGED:
-        addFact(
+        virtHptVerdictAdd(
             verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "image-damaged",
             g_strdup_printf(
                 _("'%1$s' was changed since it was recorded: %2$u of %3$u extents differ, the first holds the %4$s at bytes %5$" PRIu64
@@ -198,15 +80,16 @@ judgeComparison(VirtHptVerdict *verdict, const VirtHptPlace *place, const VirtHp
             _("do not restore it; take the image from a backup, or, if you know that the guest was saved anew, record that: virt-hpt record"));
         break;
     case VIRT_HPT_RECORD_STALE:
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED, "record-stale",
-                g_strdup_printf(
-                    _("'%1$s' is not the image that was recorded: its record says nothing of it"),
-                    place->path),
-                _("record it: virt-hpt record"));
+        virtHptVerdictAdd(
+            verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED, "record-stale",
+            g_strdup_printf(
+                _("'%1$s' is not the image that was recorded: its record says nothing of it"),
+                place->path),
+            _("record it: virt-hpt record"));
         /* A stale record is no record, however sound it is. */
         verdict->levels[VIRT_HPT_LEVEL_RECORD] = VIRT_HPT_RESULT_NOT_CHECKED;
         if (found->doubtful)
-            addFact(
+            virtHptVerdictAdd(
                 verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_WARNED, "image-maybe-damaged",
                 g_strdup_printf(
                     _("'%1$s' is of another time than its record, and differs from it in the machine state alone: the guest was saved anew, or the image was damaged"),
@@ -229,32 +112,33 @@ nameDifferences(VirtHptVerdict *verdict,
     const VirtHptDifference *first;
 
     if (!image) {
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "image-unreadable",
-                g_strdup(local->message), NULL);
+        virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED,
+                          "image-unreadable", g_strdup(local->message), NULL);
         return;
     }
     if (!image->stream->hasHpt || image->stream->order != record->def->order) {
-        addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "order-changed",
-                image->stream->hasHpt
-                    ? g_strdup_printf(
-                          _("the image has a table of order %1$u, its record one of order %2$u"),
-                          image->stream->order, record->def->order)
-                    : g_strdup_printf(_("the image has no table, its record one of order %1$u"),
-                                      record->def->order),
-                NULL);
+        virtHptVerdictAdd(
+            verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "order-changed",
+            image->stream->hasHpt
+                ? g_strdup_printf(
+                      _("the image has a table of order %1$u, its record one of order %2$u"),
+                      image->stream->order, record->def->order)
+                : g_strdup_printf(_("the image has no table, its record one of order %1$u"),
+                                  record->def->order),
+            NULL);
         return;
     }
     diff = virtHptTableDiff(recorded, image->stream->table, 1, &local);
     if (!diff || diff->differences->len == 0)
         return;
     first = &g_array_index(diff->differences, VirtHptDifference, 0);
-    addFact(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "entries-changed",
-            g_strdup_printf(_("%1$" PRIu64 " entries differ, the first in slot %2$" PRIu64
-                              ": V 0x%3$016" PRIx64 " R 0x%4$016" PRIx64
-                              ", recorded V 0x%5$016" PRIx64 " R 0x%6$016" PRIx64),
-                            virtHptDiffGetTotal(diff), first->slot, first->after.v, first->after.r,
-                            first->before.v, first->before.r),
-            NULL);
+    virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_FAILED, "entries-changed",
+                      g_strdup_printf(_("%1$" PRIu64 " entries differ, the first in slot %2$" PRIu64
+                                        ": V 0x%3$016" PRIx64 " R 0x%4$016" PRIx64
+                                        ", recorded V 0x%5$016" PRIx64 " R 0x%6$016" PRIx64),
+                                      virtHptDiffGetTotal(diff), first->slot, first->after.v,
+                                      first->after.r, first->before.v, first->before.r),
+                      NULL);
 }
 
 static guint64
@@ -313,17 +197,17 @@ judgeReport(VirtHptVerdict *verdict, const VirtHptReport *report, const VirtHptR
         if (report->counts[rule] == 0 || severity == VIRT_HPT_SEVERITY_NOTE)
             continue;
         if (report->counts[rule] <= knownCount(record, name)) {
-            addFact(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "finding-known",
-                    g_strdup_printf(_("%1$s: the table had this when it was recorded"), name),
-                    NULL);
+            virtHptVerdictAdd(
+                verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "finding-known",
+                g_strdup_printf(_("%1$s: the table had this when it was recorded"), name), NULL);
             continue;
         }
-        addFact(verdict, VIRT_HPT_LEVEL_TABLE,
-                severity == VIRT_HPT_SEVERITY_ERROR ? VIRT_HPT_RESULT_FAILED
-                                                    : VIRT_HPT_RESULT_WARNED,
-                name, describeRule(report, rule),
-                severity == VIRT_HPT_SEVERITY_ERROR ? _("do not restore it; see: virt-hpt check")
-                                                    : _("see: virt-hpt check"));
+        virtHptVerdictAdd(
+            verdict, VIRT_HPT_LEVEL_TABLE,
+            severity == VIRT_HPT_SEVERITY_ERROR ? VIRT_HPT_RESULT_FAILED : VIRT_HPT_RESULT_WARNED,
+            name, describeRule(report, rule),
+            severity == VIRT_HPT_SEVERITY_ERROR ? _("do not restore it; see: virt-hpt check")
+                                                : _("see: virt-hpt check"));
     }
 }
 
@@ -343,16 +227,16 @@ checkTable(Validation *validation, const VirtHptSubject *subject, const VirtHptR
     if (!isWanted(validation, VIRT_HPT_LEVEL_TABLE))
         return;
     if (subject->mmu == VIRT_HPT_MMU_RADIX) {
-        addFact(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "no-table",
-                g_strdup(_("the guest has no hashed page table")), NULL);
+        virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "no-table",
+                          g_strdup(_("the guest has no hashed page table")), NULL);
         return;
     }
     virtHptSubjectGetCheckContext(subject, &context);
     report = virtHptTableCheck(subject->table, &context);
     judgeReport(verdict, report, current);
     if (verdict->levels[VIRT_HPT_LEVEL_TABLE] == VIRT_HPT_RESULT_NOT_CHECKED)
-        addFact(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "table-sound",
-                g_strdup(_("the table is sound")), NULL);
+        virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "table-sound",
+                          g_strdup(_("the table is sound")), NULL);
 }
 
 static void
@@ -389,8 +273,8 @@ skipDryRun(Validation *validation,
         g_free(message);
         return FALSE;
     }
-    addFact(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED, code, message,
-            advice);
+    virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
+                      code, message, advice);
     return TRUE;
 }
 
@@ -409,21 +293,21 @@ judgeDryRun(Validation *validation, const VirtHptDryRunReport *report, GError **
     VirtHptVerdict *verdict = validation->verdict;
 
     if (report->fallback && report->outcome != VIRT_HPT_DRY_RUN_UNKNOWN)
-        addFact(
+        virtHptVerdictAdd(
             verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, "dry-run-tcg",
             g_strdup(_("this host has no KVM for the guest: TCG stood in for it, which says less")),
             _("validate it on the host that will run it"));
     switch (report->outcome) {
     case VIRT_HPT_DRY_RUN_RESTORED:
-        addFact(verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, report->code,
-                g_strdup(_("this host's libvirt and QEMU restore its machine state and HPT")),
-                NULL);
+        virtHptVerdictAdd(
+            verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, report->code,
+            g_strdup(_("this host's libvirt and QEMU restore its machine state and HPT")), NULL);
         return TRUE;
     case VIRT_HPT_DRY_RUN_REFUSED:
         /* TCG lacks what KVM has */
-        addFact(verdict, VIRT_HPT_LEVEL_DRY_RUN,
-                report->fallback ? VIRT_HPT_RESULT_WARNED : VIRT_HPT_RESULT_FAILED, report->code,
-                describeRefusal(report), report->advice);
+        virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_DRY_RUN,
+                          report->fallback ? VIRT_HPT_RESULT_WARNED : VIRT_HPT_RESULT_FAILED,
+                          report->code, describeRefusal(report), report->advice);
         return TRUE;
     case VIRT_HPT_DRY_RUN_UNKNOWN:
         return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, report->code, describeRefusal(report),
@@ -449,8 +333,8 @@ dryRun(Validation *validation, const VirtHptSubject *subject, GError **error)
         return TRUE;
     /* QEMU takes much that is wrong, and dies of some */
     if (validation->verdict->result == VIRT_HPT_RESULT_FAILED) {
-        addFact(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
-                "dry-run-pointless", g_strdup(_("it failed already: no dry run")), NULL);
+        virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
+                          "dry-run-pointless", g_strdup(_("it failed already: no dry run")), NULL);
         return TRUE;
     }
     if (!xml)
@@ -497,8 +381,9 @@ openRecord(Validation *validation, const char *path, GError **error)
     VirtHptSubject *subject = virtHptSubjectOpen(path, NULL, NULL, &local);
 
     if (subject && loadState(validation, subject, &local)) {
-        addFact(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "record-sound",
-                g_strdup_printf(_("'%1$s' is as it was made"), subject->record->path), NULL);
+        virtHptVerdictAdd(
+            validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "record-sound",
+            g_strdup_printf(_("'%1$s' is as it was made"), subject->record->path), NULL);
         return subject;
     }
     g_clear_pointer(&subject, virtHptSubjectFree);
@@ -544,10 +429,11 @@ validateRecord(Validation *validation, const char *path, GError **error)
         g_propagate_error(error, g_steal_pointer(&subject->placeError));
         return FALSE;
     } else {
-        addFact(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-absent",
-                g_strdup_printf(_("the image '%1$s' is not here: only the record was validated"),
-                                subject->record->def->imageFile),
-                NULL);
+        virtHptVerdictAdd(
+            validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "image-absent",
+            g_strdup_printf(_("the image '%1$s' is not here: only the record was validated"),
+                            subject->record->def->imageFile),
+            NULL);
     }
     return judgeSubject(validation, subject, subject->record, error);
 }
@@ -623,9 +509,10 @@ validateFile(Validation *validation, const char *path, GError **error)
                         local, error))
             return FALSE;
     } else if (!record) {
-        addFact(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED,
-                "record-none", g_strdup_printf(_("'%1$s' has no record to compare it with"), path),
-                _("record it while it is known to be good: virt-hpt record"));
+        virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_NOT_CHECKED,
+                          "record-none",
+                          g_strdup_printf(_("'%1$s' has no record to compare it with"), path),
+                          _("record it while it is known to be good: virt-hpt record"));
     } else if (!validateByRecord(validation, record, &judged, error)) {
         return FALSE;
     }
@@ -647,7 +534,8 @@ checkRequired(const Validation *validation, GError **error)
             verdict->levels[i] != VIRT_HPT_RESULT_NOT_CHECKED)
             continue;
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                    _("the level '%1$s' is required, and cannot be run here"), levelNames[i]);
+                    _("the level '%1$s' is required, and cannot be run here"),
+                    virtHptLevelGetName((VirtHptLevel)i));
         return FALSE;
     }
     return TRUE;
@@ -669,7 +557,7 @@ VirtHptVerdict *
 virtHptValidate(const char *path, const VirtHptValidateOptions *options, GError **error)
 {
     static const VirtHptValidateOptions defaults;
-    g_autoptr(VirtHptVerdict) verdict = verdictNew();
+    g_autoptr(VirtHptVerdict) verdict = virtHptVerdictNew();
     Validation validation = {
         .options = options ? options : &defaults,
         .verdict = verdict,
