@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Proves that an overlay takes the place of its base, which becomes its backing store with all that
- * lay below, that other disks stay as they are, that names which somebody has are not taken, and
- * that a journal reads back as it was written.  Requires nothing.
+ * lay below, that other disks stay as they are, that names which somebody has are not taken, that
+ * a journal reads back as it was written, and that no saved state is taken for a partial one.
+ * Requires nothing.
  */
 
 #include "config.h"
@@ -17,7 +18,7 @@
 #include <glib/gstdio.h>
 
 #include "htab/htab_error.h"
-#include "snapshot/snapshot_journal.h"
+#include "snapshot/snapshot_backend.h"
 
 static void
 overlayFree(gpointer data)
@@ -138,6 +139,36 @@ testJournal(void)
     g_rmdir(dir);
 }
 
+/* What is not whole is removed by a recovery: a format that we cannot read is no reason. */
+static void
+testWhole(void)
+{
+    static const struct {
+        const char *header;
+        gssize length;
+        gboolean whole;
+    } cases[] = {
+        {"LibvirtQemudSave\2\0\0\0\20\0\0\0\1\0\0\0\1\0\0\0", 32, TRUE}, /* gzip */
+        {"LibvirtQemudSave\2\0\0\0\20\0\0\0\1\0\0\0\5\0\0\0", 32, TRUE}, /* zstd */
+        {"LibvirtQemudSave\3\0\0\0", 20, TRUE},                          /* to come */
+        {"LibvirtQemudPart\2\0\0\0", 20, FALSE},
+        {"LibvirtQemud", 12, FALSE},
+        {"", 0, FALSE},
+    };
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
+    g_autofree char *file = g_build_filename(dir, "aside", NULL);
+
+    g_assert_no_error(error);
+    g_assert_false(virtHptBackendIsWhole(file));
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_assert_true(g_file_set_contents(file, cases[i].header, cases[i].length, NULL));
+        g_assert_cmpint(virtHptBackendIsWhole(file), ==, cases[i].whole);
+    }
+    g_unlink(file);
+    g_rmdir(dir);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -146,5 +177,6 @@ main(int argc, char **argv)
     g_test_add_func("/snapshot/overlay/needs-its-disk", testNoDisk);
     g_test_add_func("/snapshot/overlay/takes-no-name-that-is-taken", testReserve);
     g_test_add_func("/snapshot/journal/reads-back-as-written", testJournal);
+    g_test_add_func("/snapshot/save/is-whole-in-every-format", testWhole);
     return g_test_run();
 }
