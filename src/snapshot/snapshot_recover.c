@@ -17,8 +17,14 @@
 /* How long libvirt may take to save a guest, or to restore one, that nobody waits for any more */
 #define JOB_TIME 3600 /* seconds */
 
-static void
-removeOverlays(const VirtHptJournal *journal)
+/**
+ * virtHptRevertDropOverlays:
+ * @journal: of a revert that has not touched its guest
+ *
+ * Removes the disk layers that were made for it.
+ */
+void
+virtHptRevertDropOverlays(const VirtHptJournal *journal)
 {
     for (guint i = 0; i < journal->overlays->len; i++)
         virtHptOverlayRemove(g_ptr_array_index(journal->overlays, i));
@@ -51,7 +57,7 @@ virtHptRevertAbandon(VirtHptGuest *guest, VirtHptJournal *journal, GError **erro
 {
     if (!forget(guest, journal, error))
         return FALSE;
-    removeOverlays(journal);
+    virtHptRevertDropOverlays(journal);
     return TRUE;
 }
 

@@ -31,8 +31,10 @@ typedef struct {
     const VirtHptRevertOptions *options;
     VirtHptRevertResult *result;
     VirtHptJournal *journal;
-    GArray *before; /* (element-type struct stat): of the image, then of the bases */
+    VirtHptJournal *undecided; /* of a revert that was not proved and waits for a decision */
+    GArray *before;            /* (element-type struct stat): of the image, then of the bases */
     gboolean active;
+    gboolean entered; /* whether the journal is this revert's */
 } Revert;
 
 /**
@@ -51,6 +53,7 @@ static void
 revertClear(Revert *revert)
 {
     g_clear_pointer(&revert->journal, virtHptJournalFree);
+    g_clear_pointer(&revert->undecided, virtHptJournalFree);
     g_clear_pointer(&revert->before, g_array_unref);
 }
 
@@ -167,6 +170,18 @@ rememberDefinition(Revert *revert, GError **error)
     return TRUE;
 }
 
+/* Where the state before goes; never over one that somebody has yet to decide about */
+static char *
+chooseAside(const Revert *revert)
+{
+    const char *directory = revert->guest->statePath;
+    g_autofree char *path = g_build_filename(directory, VIRT_HPT_ASIDE, NULL);
+
+    if (!revert->undecided || g_strcmp0(revert->undecided->aside, path) != 0)
+        return g_steal_pointer(&path);
+    return g_build_filename(directory, VIRT_HPT_ASIDE_AGAIN, NULL);
+}
+
 /* All that can be done while the guest runs */
 static gboolean
 prepare(Revert *revert, GError **error)
@@ -174,30 +189,17 @@ prepare(Revert *revert, GError **error)
     const VirtHptBackend *backend = revert->snapshot->backend;
     VirtHptRunState run = revert->options->run;
 
+    if (!virtHptJournalLoad(revert->guest, &revert->undecided, error))
+        return FALSE;
     revert->active = virDomainIsActive(revert->guest->domain) == 1;
     revert->journal->resume =
         run == VIRT_HPT_RUN_RUNNING ||
         (run == VIRT_HPT_RUN_AS_SAVED && g_strcmp0(revert->snapshot->state, "running") == 0);
     if (revert->active && !revert->options->discardCurrent)
-        revert->journal->aside = g_build_filename(revert->guest->statePath, VIRT_HPT_ASIDE, NULL);
+        revert->journal->aside = chooseAside(revert);
     return checkGuest(revert, error) && rememberDefinition(revert, error) &&
            (!backend->prepare || backend->prepare(revert->snapshot, revert->journal, error)) &&
            watchFiles(revert, error);
-}
-
-/* A revert that was not proved waits for a decision.  To revert again is one. */
-static gboolean
-dropUndecided(Revert *revert, GError **error)
-{
-    g_autoptr(VirtHptJournal) journal = NULL;
-
-    if (!virtHptJournalLoad(revert->guest, &journal, error))
-        return FALSE;
-    if (!journal)
-        return TRUE;
-    if (journal->aside)
-        unlink(journal->aside);
-    return virtHptJournalRemove(revert->guest, error);
 }
 
 static gboolean
@@ -206,14 +208,19 @@ stopGuest(Revert *revert, GError **error)
     VirtHptGuest *guest = revert->guest;
     VirtHptJournal *journal = revert->journal;
 
-    if (!dropUndecided(revert, error) ||
-        !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+    /* What an earlier revert left there must be gone before a journal speaks of it. */
+    if (journal->aside && unlink(journal->aside) < 0 && errno != ENOENT) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),
+                    journal->aside, g_strerror(errno));
         return FALSE;
+    }
+    if (!virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+        return FALSE;
+    revert->entered = TRUE;
     if (!revert->active)
         return TRUE;
     if (!journal->aside)
         return virtHptGuestPullPlug(guest, error);
-    unlink(journal->aside);
     say(revert, _("the state of '%1$s' goes to '%2$s' until the revert is done"), guest->name,
         journal->aside);
     return virtHptBackendSaveGuest(guest, journal->aside, error);
@@ -275,6 +282,14 @@ restore(Revert *revert, gboolean *same, GError **error)
     return !backend->settle || backend->settle(revert->snapshot, revert->journal, error);
 }
 
+/* Nothing is left of this revert: what waited for a decision before it waits on. */
+static void
+waitOn(Revert *revert)
+{
+    if (revert->undecided)
+        virtHptJournalEnter(revert->undecided, revert->guest, VIRT_HPT_PHASE_DIFFERS, NULL);
+}
+
 /* With the guest off something failed: @error says what already, and gets what became of it. */
 static void
 bringBack(Revert *revert, GError **error)
@@ -283,6 +298,7 @@ bringBack(Revert *revert, GError **error)
     const char *aside = revert->journal->aside;
 
     if (virtHptRevertUndo(revert->guest, revert->journal, &local)) {
+        waitOn(revert);
         if (aside)
             g_prefix_error(error, _("reverted nothing, '%1$s' is as it was before: "),
                            revert->guest->name);
@@ -300,12 +316,17 @@ bringBack(Revert *revert, GError **error)
 static void
 giveUp(Revert *revert, GError **error)
 {
+    const VirtHptJournal *journal = revert->journal;
     int active = revert->active ? virDomainIsActive(revert->guest->domain) : 1;
 
-    if (active == 0) {
+    if (!revert->entered) {
+        virtHptRevertDropOverlays(journal);
+    } else if (active == 0 && (!journal->aside || virtHptBackendIsWhole(journal->aside))) {
         bringBack(revert, error);
-    } else if (active > 0) {
-        virtHptRevertAbandon(revert->guest, revert->journal, NULL);
+    } else if (active >= 0) {
+        /* It was not saved: it is as it was, or ended by itself meanwhile. */
+        if (virtHptRevertAbandon(revert->guest, revert->journal, NULL))
+            waitOn(revert);
     } else {
         /* No daemon to ask: all is left as it is for whoever can. */
         g_prefix_error(
@@ -331,7 +352,12 @@ commit(Revert *revert, gboolean same, GError **error)
         return TRUE;
     }
     result->outcome = VIRT_HPT_REVERT_DONE;
-    return virtHptRevertCommit(revert->guest, revert->journal, &result->running, error);
+    if (!virtHptRevertCommit(revert->guest, revert->journal, &result->running, error))
+        return FALSE;
+    /* To revert again was the decision. */
+    if (revert->undecided && revert->undecided->aside)
+        unlink(revert->undecided->aside);
+    return TRUE;
 }
 
 /**

@@ -11,7 +11,9 @@
 G_BEGIN_DECLS
 
 #define VIRT_HPT_ASIDE "before-revert.save"
+#define VIRT_HPT_ASIDE_AGAIN "before-second-revert.save"
 
+void virtHptRevertDropOverlays(const VirtHptJournal *journal);
 gboolean virtHptRevertAbandon(VirtHptGuest *guest, VirtHptJournal *journal, GError **error);
 gboolean virtHptRevertUndo(VirtHptGuest *guest, VirtHptJournal *journal, GError **error);
 gboolean virtHptRevertCommit(VirtHptGuest *guest,
