@@ -178,8 +178,14 @@ virtHptGuestAwaitJob(VirtHptGuest *guest, guint timeout, GError **error)
 gboolean
 virtHptGuestPullPlug(VirtHptGuest *guest, GError **error)
 {
-    if (virDomainIsActive(guest->domain) == 1 && virDomainDestroy(guest->domain) < 0 &&
-        virDomainIsActive(guest->domain) == 1)
+    int active = virDomainIsActive(guest->domain);
+
+    /* It may have ended by itself just now; what cannot be asked has not ended. */
+    if (active > 0 && virDomainDestroy(guest->domain) < 0)
+        active = virDomainIsActive(guest->domain);
+    else if (active > 0)
+        active = 0;
+    if (active != 0)
         return virtHptLibvirtSetError(error, _("cannot stop '%1$s'"), guest->name);
     return TRUE;
 }

@@ -87,6 +87,13 @@ redefine(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
 gboolean
 virtHptRevertUndo(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 {
+    /* The snapshot's guest is better than none. */
+    if (journal->aside && !virtHptBackendIsWhole(journal->aside)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' does not hold the state of '%2$s' before its revert"), journal->aside,
+                    guest->name);
+        return FALSE;
+    }
     if (!virtHptGuestPullPlug(guest, error) || !redefine(guest, journal, error))
         return FALSE;
     if (journal->aside && !virtHptBackendRestoreGuest(guest, journal->aside, error))
@@ -181,6 +188,25 @@ recoverStopping(VirtHptGuest *guest,
     return virtHptRevertUndo(guest, journal, error);
 }
 
+/* Whether a guest that is paused may be the one that @journal's revert restored: that lies on the
+ * layers which were made for it alone, if there are any. */
+static gboolean
+isOfRevert(VirtHptGuest *guest, const VirtHptJournal *journal)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, 0);
+
+    for (guint i = 0; xml && i < journal->overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
+        g_autofree char *escaped = g_markup_escape_text(overlay->path, -1);
+        g_auto(GStrv) parts = g_strsplit(escaped, "&#39;", -1);
+        g_autofree char *quoted = g_strjoinv("&apos;", parts); /* as libvirt writes it */
+
+        if (!strstr(xml, quoted))
+            return FALSE;
+    }
+    return xml != NULL;
+}
+
 static gboolean
 recoverRestoring(VirtHptGuest *guest,
                  VirtHptJournal *journal,
@@ -191,7 +217,7 @@ recoverRestoring(VirtHptGuest *guest,
     gboolean active = state != VIR_DOMAIN_SHUTOFF;
 
     /* A revert leaves its guest paused until it is committed: this one is somebody else's. */
-    if (active && state != VIR_DOMAIN_PAUSED)
+    if (active && (state != VIR_DOMAIN_PAUSED || !isOfRevert(guest, journal)))
         return recoverRunning(guest, journal, recovery, error);
     if (journal->aside) {
         *recovery = VIRT_HPT_RECOVERY_BROUGHT_BACK;
