@@ -10,7 +10,9 @@
 
 #include "config.h"
 
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "full-write.h"
@@ -127,6 +129,25 @@ testSilent(void)
     g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO);
 }
 
+static void
+ignoreSignal(int number G_GNUC_UNUSED)
+{
+}
+
+/* As when the reader is stopped and continued */
+static void
+testInterrupted(void)
+{
+    const struct itimerval soon = {.it_value = {.tv_usec = 10000}};
+    const struct sigaction action = {.sa_handler = ignoreSignal};
+    struct sigaction before;
+
+    g_assert_cmpint(sigaction(SIGALRM, &action, &before), ==, 0);
+    g_assert_cmpint(setitimer(ITIMER_REAL, &soon, NULL), ==, 0);
+    testSilent();
+    g_assert_cmpint(sigaction(SIGALRM, &before, NULL), ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -141,5 +162,6 @@ main(int argc, char **argv)
     }
     g_test_add_func("/qemu/socket-closed-early-is-refused", testHungUp);
     g_test_add_func("/qemu/silent-socket-is-given-up", testSilent);
+    g_test_add_func("/qemu/silent-socket-is-given-up-after-a-signal", testInterrupted);
     return g_test_run();
 }

@@ -265,13 +265,16 @@ sourceReport(VirtHptSource *source)
 static gboolean
 sourceWait(VirtHptSource *source, GError **error)
 {
-    gint64 left = (source->pipeDeadline - g_get_monotonic_time()) / 1000;
     struct pollfd wanted = {.fd = source->pipe, .events = POLLIN};
-    int ready = 0;
+    int ready;
 
-    if (left > 0)
-        ready = poll(&wanted, 1, (int)MIN(left, source->pipePatience));
-    if (ready > 0 || (ready < 0 && errno == EINTR))
+    /* A signal is no data: to read then could wait for ever. */
+    do {
+        gint64 left = (source->pipeDeadline - g_get_monotonic_time()) / 1000;
+
+        ready = left > 0 ? poll(&wanted, 1, (int)MIN(left, source->pipePatience)) : 0;
+    } while (ready < 0 && errno == EINTR);
+    if (ready > 0)
         return TRUE;
     virtHptSourceSetError(source, source->windowOffset + source->windowLength, VIRT_HPT_ERROR_IO,
                           error, "%s",
