@@ -40,7 +40,8 @@ typedef struct {
     char *status; /* run state before */
     gboolean returnPath;
     gint64 bandwidth;
-    int fd; /* our end of the socket */
+    int fd;           /* our end of the socket */
+    gboolean started; /* whether the migration under way is ours */
 } Capture;
 
 static void
@@ -190,7 +191,9 @@ startMigration(Capture *capture, GError **error)
     json_builder_set_member_name(arguments, "uri");
     json_builder_add_string_value(arguments, "fd:" FD_NAME);
     json_builder_end_object(arguments);
-    return virtHptMonitorRun(capture->domain, "migrate", json_builder_get_root(arguments), error);
+    capture->started =
+        virtHptMonitorRun(capture->domain, "migrate", json_builder_get_root(arguments), error);
+    return capture->started;
 }
 
 /* Whether @now is the run state from before.  QEMU 7.2 calls a paused guest 'postmigrate' after a
@@ -268,7 +271,9 @@ runMigration(Capture *capture, const VirtHptStreamOptions *options, guint timeou
         close(capture->fd);
         capture->fd = -1;
     }
-    if (awaitReturn(capture, &local))
+    /* Another one that came between is not ours to cancel.  If QEMU did begin, and only its answer
+     * was lost, the closed socket ends it as well. */
+    if (!capture->started || awaitReturn(capture, &local))
         return g_steal_pointer(&stream);
     /* That the guest stands still is worse news than whatever else failed. */
     g_clear_error(error);
