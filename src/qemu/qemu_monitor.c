@@ -174,13 +174,15 @@ virtHptMonitorQueryString(virDomain *domain,
                           GError **error)
 {
     g_autoptr(JsonNode) result = virtHptMonitorCommand(domain, command, NULL, error);
+    const char *value = NULL;
 
     if (!result)
         return NULL;
-    if (!JSON_NODE_HOLDS_OBJECT(result)) {
+    /* %NULL for a member that is no string */
+    if (JSON_NODE_HOLDS_OBJECT(result))
+        value =
+            json_object_get_string_member_with_default(json_node_get_object(result), member, "");
+    if (!value)
         refuseReply(command, error);
-        return NULL;
-    }
-    return g_strdup(
-        json_object_get_string_member_with_default(json_node_get_object(result), member, ""));
+    return g_strdup(value);
 }
