@@ -19,6 +19,7 @@
 
 #include "htab/htab_error.h"
 #include "snapshot/snapshot_backend.h"
+#include "snapshot/snapshot_keep.h"
 
 static void
 overlayFree(gpointer data)
@@ -113,6 +114,7 @@ testJournal(void)
 
     written->definition = g_strdup("<domain>\n  <name>'ä'</name>\n</domain>\n");
     written->resume = TRUE;
+    g_ptr_array_add(written->kept, g_strdup("/i/2;3"));
     g_ptr_array_unref(written->overlays);
     written->overlays = newOverlays("vda", "/i/a", "raw", "/i/1;2");
     g_assert_true(virtHptJournalEnter(written, &guest, VIRT_HPT_PHASE_RESTORING, &error));
@@ -123,6 +125,8 @@ testJournal(void)
     g_assert_cmpstr(read->definition, ==, written->definition);
     g_assert_null(read->aside);
     g_assert_true(read->resume);
+    g_assert_cmpuint(read->kept->len, ==, 1);
+    g_assert_cmpstr(g_ptr_array_index(read->kept, 0), ==, "/i/2;3");
     g_assert_cmpuint(read->overlays->len, ==, 1);
     overlay = g_ptr_array_index(read->overlays, 0);
     g_assert_cmpstr(overlay->base, ==, "/i/a");
@@ -137,6 +141,32 @@ testJournal(void)
     g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
     close(guest.stateDir);
     g_rmdir(dir);
+}
+
+static void
+testKeep(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
+    g_autofree char *file = g_build_filename(dir, "layer", NULL);
+    g_autofree char *text = NULL;
+
+    g_assert_no_error(error);
+    g_assert_true(g_file_set_contents(file, "old", -1, NULL));
+    g_assert_true(virtHptKeepFile(file, &error));
+    g_assert_true(g_file_set_contents(file, "layer", -1, NULL));
+    g_assert_true(virtHptKeepFile(file, &error));
+    g_assert_true(virtHptKeepBringBack(file, &error));
+    g_unlink(file);
+    g_assert_true(virtHptKeepBringBack(file, &error));
+    g_assert_no_error(error);
+    g_assert_true(g_file_get_contents(file, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "layer");
+    virtHptKeepDrop(file);
+    g_unlink(file);
+    g_assert_false(virtHptKeepBringBack(file, &error));
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO);
+    g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 
 /* What is not whole is removed by a recovery: a format that we cannot read is no reason. */
@@ -177,6 +207,7 @@ main(int argc, char **argv)
     g_test_add_func("/snapshot/overlay/needs-its-disk", testNoDisk);
     g_test_add_func("/snapshot/overlay/takes-no-name-that-is-taken", testReserve);
     g_test_add_func("/snapshot/journal/reads-back-as-written", testJournal);
+    g_test_add_func("/snapshot/keep/gives-a-file-its-name-again", testKeep);
     g_test_add_func("/snapshot/save/is-whole-in-every-format", testWhole);
     return g_test_run();
 }

@@ -18,6 +18,7 @@
 
 #include "conf/xml_read.h"
 #include "snapshot/snapshot_backend.h"
+#include "snapshot/snapshot_keep.h"
 
 #define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
 #define ORIGIN "domainsnapshot"
@@ -238,13 +239,41 @@ prepareDisk(const VirtHptSnapshot *snapshot,
            virtHptOverlayFormat(overlay, error);
 }
 
+/* Keeps the images that the guest is on from being removed by libvirt. */
+static gboolean
+keepLayers(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, 0);
+    g_autoptr(xmlDoc) doc = NULL;
+    xmlNode *devices;
+
+    if (!xml)
+        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+    doc = virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
+    if (!doc)
+        return FALSE;
+    devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
+    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        gboolean block;
+        g_autofree char *path = diskSource(disk, &block);
+
+        if (!path || block || virtHptXmlChild(disk, "readonly"))
+            continue;
+        if (!virtHptKeepFile(path, error))
+            return FALSE;
+        g_ptr_array_add(journal->kept, g_steal_pointer(&path));
+    }
+    return TRUE;
+}
+
 static gboolean
 externalPrepare(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
 {
     xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
 
     if (snapshot->guest->revertsExternal)
-        return TRUE;
+        return keepLayers(snapshot->guest, journal, error);
     for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         g_autofree char *target = virtHptXmlGetAttribute(disk, "name");

@@ -50,6 +50,7 @@ virtHptJournalNew(const char *snapshot)
 
     journal->snapshot = g_strdup(snapshot);
     journal->overlays = g_ptr_array_new_with_free_func(overlayFree);
+    journal->kept = g_ptr_array_new_with_free_func(g_free);
     return journal;
 }
 
@@ -62,6 +63,7 @@ virtHptJournalFree(VirtHptJournal *journal)
     g_free(journal->aside);
     g_free(journal->definition);
     g_ptr_array_unref(journal->overlays);
+    g_ptr_array_unref(journal->kept);
     g_free(journal);
 }
 
@@ -123,6 +125,7 @@ static gboolean
 parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    g_auto(GStrv) kept = g_key_file_get_string_list(file, GROUP, "kept", NULL, NULL);
     g_autofree char *phase = g_key_file_get_string(file, GROUP, "phase", error);
     gsize i = 0;
 
@@ -146,6 +149,8 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
         if (g_str_has_prefix(*group, "overlay") && !parseOverlay(journal, file, *group, error))
             return FALSE;
     }
+    for (char **path = kept; path && *path; path++)
+        g_ptr_array_add(journal->kept, g_strdup(*path));
     return TRUE;
 }
 
@@ -201,6 +206,9 @@ format(const VirtHptJournal *journal, gsize *length)
     setString(file, GROUP, "aside", journal->aside);
     setString(file, GROUP, "definition", journal->definition);
     g_key_file_set_boolean(file, GROUP, "resume", journal->resume);
+    if (journal->kept->len > 0)
+        g_key_file_set_string_list(file, GROUP, "kept", (const char *const *)journal->kept->pdata,
+                                   journal->kept->len);
     for (guint i = 0; i < journal->overlays->len; i++) {
         const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
         g_autofree char *group = g_strdup_printf("overlay %u", i);

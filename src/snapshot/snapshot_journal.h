@@ -39,6 +39,7 @@ typedef enum {
  * @definition: the persistent definition before, or %NULL where there is none
  * @resume: whether the snapshot's guest is to run
  * @overlays: (element-type VirtHptOverlay): disk layers made for it
+ * @kept: (element-type utf8): paths of disk layers that libvirt may remove, see virtHptKeepFile()
  */
 typedef struct {
     VirtHptPhase phase;
@@ -47,6 +48,7 @@ typedef struct {
     char *definition;
     gboolean resume;
     GPtrArray *overlays;
+    GPtrArray *kept;
 } VirtHptJournal;
 
 VirtHptJournal *virtHptJournalNew(const char *snapshot);

@@ -12,22 +12,31 @@
 #include <glib/gi18n-lib.h>
 
 #include "snapshot/snapshot_driver.h"
+#include "snapshot/snapshot_keep.h"
 #include "snapshot/snapshot_revertpriv.h"
 
 /* How long libvirt may take to save a guest, or to restore one, that nobody waits for any more */
 #define JOB_TIME 3600 /* seconds */
 
+static void
+dropKept(const VirtHptJournal *journal)
+{
+    for (guint i = 0; i < journal->kept->len; i++)
+        virtHptKeepDrop(g_ptr_array_index(journal->kept, i));
+}
+
 /**
  * virtHptRevertDropOverlays:
  * @journal: of a revert that has not touched its guest
  *
- * Removes the disk layers that were made for it.
+ * Removes the disk layers that were made for it, and the second names of others.
  */
 void
 virtHptRevertDropOverlays(const VirtHptJournal *journal)
 {
     for (guint i = 0; i < journal->overlays->len; i++)
         virtHptOverlayRemove(g_ptr_array_index(journal->overlays, i));
+    dropKept(journal);
 }
 
 static void
@@ -37,11 +46,25 @@ removeAside(const VirtHptJournal *journal)
         unlink(journal->aside);
 }
 
+static gboolean
+bringBackKept(const VirtHptJournal *journal, GError **error)
+{
+    for (guint i = 0; i < journal->kept->len; i++) {
+        if (!virtHptKeepBringBack(g_ptr_array_index(journal->kept, i), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* The last step: what the journal speaks of is in order. */
 static gboolean
 forget(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 {
-    return virtHptJournalRemove(guest, error) && (removeAside(journal), TRUE);
+    if (!virtHptJournalRemove(guest, error))
+        return FALSE;
+    removeAside(journal);
+    dropKept(journal);
+    return TRUE;
 }
 
 /**
@@ -94,7 +117,8 @@ virtHptRevertUndo(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
                     guest->name);
         return FALSE;
     }
-    if (!virtHptGuestPullPlug(guest, error) || !redefine(guest, journal, error))
+    if (!virtHptGuestPullPlug(guest, error) || !bringBackKept(journal, error) ||
+        !redefine(guest, journal, error))
         return FALSE;
     if (journal->aside && !virtHptBackendRestoreGuest(guest, journal->aside, error))
         return FALSE;

@@ -18,6 +18,7 @@
 
 #include "qemu/qemu_capture.h"
 #include "snapshot/snapshot_driver.h"
+#include "snapshot/snapshot_keep.h"
 #include "snapshot/snapshot_revertpriv.h"
 
 /* A paused guest of any size is read within this time, in seconds */
@@ -357,6 +358,8 @@ commit(Revert *revert, gboolean same, GError **error)
     /* To revert again was the decision. */
     if (revert->undecided && revert->undecided->aside)
         unlink(revert->undecided->aside);
+    for (guint i = 0; revert->undecided && i < revert->undecided->kept->len; i++)
+        virtHptKeepDrop(g_ptr_array_index(revert->undecided->kept, i));
     return TRUE;
 }
 

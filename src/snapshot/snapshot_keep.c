@@ -1,0 +1,80 @@
+/*
+ * snapshot_keep.c: second names for files that libvirt may remove
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * As soon as libvirt since 9.9.0 has reverted a guest it removes the disk layers that the guest was
+ * on (qemuSnapshotRevertExternalFinish()).  A guest whose state was saved needs them if it has to
+ * be brought back.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "htab/htab_error.h"
+#include "snapshot/snapshot_keep.h"
+
+#define SUFFIX ".virt-hpt-kept"
+
+/**
+ * virtHptKeepFile:
+ * @path: of a file, absolute
+ * @error: set on failure: %VIRT_HPT_ERROR_IO, also where the file system knows no hard links
+ *
+ * Gives the file a second name beside its own, in the place of an older one that nobody needs.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptKeepFile(const char *path, GError **error)
+{
+    g_autofree char *kept = g_strconcat(path, SUFFIX, NULL);
+
+    if ((unlink(kept) == 0 || errno == ENOENT) && link(path, kept) == 0)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
+                _("cannot make the hard link '%1$s': %2$s"), kept, g_strerror(errno));
+    return FALSE;
+}
+
+/**
+ * virtHptKeepBringBack:
+ * @path: of a file that was kept
+ * @error: set on failure: %VIRT_HPT_ERROR_IO
+ *
+ * Gives the file its name again if that is gone.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptKeepBringBack(const char *path, GError **error)
+{
+    g_autofree char *kept = g_strconcat(path, SUFFIX, NULL);
+    struct stat st;
+
+    if (lstat(path, &st) == 0 || rename(kept, path) == 0)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot rename '%1$s' to '%2$s': %3$s"),
+                kept, path, g_strerror(errno));
+    return FALSE;
+}
+
+/**
+ * virtHptKeepDrop:
+ * @path: of a file that was kept
+ *
+ * Removes the second name.
+ */
+void
+virtHptKeepDrop(const char *path)
+{
+    g_autofree char *kept = g_strconcat(path, SUFFIX, NULL);
+
+    unlink(kept);
+}
