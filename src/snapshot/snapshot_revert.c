@@ -117,6 +117,20 @@ watchFiles(Revert *revert, GError **error)
     return TRUE;
 }
 
+/* What a verdict that lets an image pass does not vouch for */
+static void
+sayDoubts(const Revert *revert)
+{
+    const GPtrArray *facts = revert->result->verdict->facts;
+
+    for (guint i = 0; i < facts->len; i++) {
+        const VirtHptFact *fact = g_ptr_array_index(facts, i);
+
+        if (fact->result != VIRT_HPT_RESULT_PASSED)
+            say(revert, _("validation: %1$s: %2$s"), fact->code, fact->message);
+    }
+}
+
 /* Whether the image may be restored; @passed: whether the verdict allows it. */
 static gboolean
 validate(Revert *revert, gboolean *passed, GError **error)
@@ -132,7 +146,9 @@ validate(Revert *revert, gboolean *passed, GError **error)
         return FALSE;
     *passed = result->verdict->result == VIRT_HPT_RESULT_PASSED ||
               result->verdict->result == VIRT_HPT_RESULT_WARNED;
-    if (!*passed)
+    if (*passed)
+        sayDoubts(revert);
+    else
         result->outcome = VIRT_HPT_REVERT_REFUSED;
     return watchFiles(revert, error);
 }
