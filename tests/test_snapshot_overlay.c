@@ -82,13 +82,17 @@ testReserve(void)
     g_autofree char *taken = g_strconcat(base, ".a%2Fb.revert1", NULL);
     g_autofree char *expected = g_strconcat(base, ".a%2Fb.revert2", NULL);
     g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
+    GStatBuf st;
 
     g_assert_no_error(error);
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
     g_assert_cmpint(symlink("/nowhere", taken), ==, 0);
+    g_assert_cmpint(g_chmod(base, 0440), ==, 0);
     g_assert_true(virtHptOverlayReserve(overlay, "a/b", &error));
     g_assert_no_error(error);
     g_assert_cmpstr(overlay->path, ==, expected);
+    g_assert_cmpint(g_stat(expected, &st), ==, 0);
+    g_assert_cmpuint(st.st_mode & 0777, ==, 0640);
     virtHptOverlayRemove(overlay);
     g_assert_false(g_file_test(expected, G_FILE_TEST_EXISTS));
     g_unlink(taken);

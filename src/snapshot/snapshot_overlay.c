@@ -57,14 +57,14 @@ virtHptOverlayFree(VirtHptOverlay *overlay)
     g_free(overlay);
 }
 
-/* QEMU runs as whoever may use the base. */
+/* QEMU runs as whoever may use the base, which may be read-only. */
 static gboolean
 copyOwner(int fd, const char *base)
 {
     struct stat st;
 
     return stat(base, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0 &&
-           fchmod(fd, st.st_mode & 0666) == 0;
+           fchmod(fd, (st.st_mode & 0666) | 0600) == 0;
 }
 
 /**
