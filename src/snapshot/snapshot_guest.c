@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -81,11 +82,26 @@ virtHptGuestOpen(const char *uri, const char *domain, GError **error)
     return g_steal_pointer(&guest);
 }
 
+/* The journal, the state put aside and the disk layers are files of the host that the guest is on,
+ * which must be this one. */
+static gboolean
+checkLocal(const VirtHptGuest *guest, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) uri = virConnectGetURI(guest->connection);
+    const char *host = uri ? strstr(uri, "://") : NULL;
+
+    if (!host || host[3] == '/' || host[3] == '\0')
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+                _("'%1$s' is on another host (%2$s): run virt-hpt there"), guest->name, uri);
+    return FALSE;
+}
+
 /**
  * virtHptGuestLock:
  * @guest: a guest
- * @error: set on failure: %VIRT_HPT_ERROR_FAILED where another process has it, or what
- *   virtHptStateDirOpen() sets
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED where another process has it,
+ *   %VIRT_HPT_ERROR_UNSUPPORTED where it is on another host, or what virtHptStateDirOpen() sets
  *
  * Keeps others who use this library from changing the domain, until @guest is freed or this process
  * ends.
@@ -97,6 +113,8 @@ virtHptGuestLock(VirtHptGuest *guest, GError **error)
 {
     if (guest->locked)
         return TRUE;
+    if (!checkLocal(guest, error))
+        return FALSE;
     if (guest->stateDir < 0) {
         guest->stateDir = virtHptStateDirOpen(guest->uuid, TRUE, error);
         if (guest->stateDir < 0)
