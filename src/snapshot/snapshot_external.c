@@ -157,6 +157,16 @@ diskSource(const xmlNode *disk, gboolean *block)
     return path;
 }
 
+/* Whether a plain layer above a disk's image would hide what it takes to read that */
+static gboolean
+isSpecial(const xmlNode *disk)
+{
+    const xmlNode *source = virtHptXmlChild(disk, "source");
+
+    return virtHptXmlChild(disk, "encryption") ||
+           (source && (virtHptXmlChild(source, "encryption") || virtHptXmlChild(source, "slices")));
+}
+
 /* The overlay that disk @target of the snapshot needs, over what the snapshot's own definition has
  * as its image. */
 static VirtHptOverlay *
@@ -174,10 +184,10 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
     if (!devices)
         return NULL;
     base = disk ? diskSource(disk, &block) : NULL;
-    if (!base || !format || !g_path_is_absolute(base)) {
+    if (!base || !format || !g_path_is_absolute(base) || isSpecial(disk)) {
         g_set_error(
             error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
-            _("disk '%1$s' of snapshot '%2$s' had no file or block device of a known format"),
+            _("disk '%1$s' of snapshot '%2$s' had no plain file or block device of a known format"),
             target, snapshot->name);
         return NULL;
     }
