@@ -79,6 +79,19 @@ heartbeat() {
 }
 
 dd if=/dev/urandom of=/tmp/stable bs=64k count=64 2>/dev/null
+
+# e2e.fill=MIB: so much memory in use, no page of it zero
+fill=$(sed -n 's/.*\be2e\.fill=\([0-9]*\).*/\1/p' /proc/cmdline)
+if [ -n "$fill" ]; then
+    mkdir /fill
+    mount -t tmpfs -o "size=${fill}m" tmpfs /fill
+    while [ "$fill" -gt 0 ]; do
+        cat /tmp/stable || break
+        fill=$((fill - 4))
+    done > /fill/data
+    [ "$fill" -le 0 ] || echo "E2E FAILED fill $fill"
+fi
+
 churn &
 mkdir /tracing
 mount -t tracefs tracefs /tracing

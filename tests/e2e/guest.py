@@ -40,6 +40,9 @@ class Config:
     cpu: str = "POWER8"
     disable_radix: bool = False     # hash on a CPU that can do radix
     mem_mib: int = 512
+    max_mem_mib: int = 0            # what hotplug could grow it to; the table's size is fixed by it
+                                    # (libvirt only)
+    fill_mib: int = 0               # memory in use, besides what the guest needs itself
     vcpus: int = 1
     firmware_only: bool = False     # stops at SLOF's prompt: a table without entries
     shared_memory: bool = False     # a shared memory backend (direct QEMU only)
@@ -57,12 +60,14 @@ class Config:
     @property
     def order(self) -> int:
         """log2 of the HPT's size in bytes: RAM / 128, rounded up to a power of two."""
-        return min(46, max(18, ((self.mem_mib << 20) - 1).bit_length() - 7))
+        ram = max(self.mem_mib, self.max_mem_mib) << 20
+        return min(46, max(18, (ram - 1).bit_length() - 7))
 
     @property
     def cmdline(self) -> str:
         """The kernel's arguments."""
-        return "console=hvc0 panic=-1" + (" disable_radix" if self.disable_radix else "")
+        return ("console=hvc0 panic=-1" + (" disable_radix" if self.disable_radix else "") +
+                (f" e2e.fill={self.fill_mib}" if self.fill_mib else ""))
 
 
 class Console:

@@ -50,12 +50,14 @@ _DOMAIN = """\
 <domain type='qemu'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>
+  {max_mem}
   <memory unit='MiB'>{mem}</memory>
   <vcpu>{vcpus}</vcpu>
   <os>
     <type arch='ppc64' machine={machine}>hvm</type>
     {boot}
   </os>
+  {features}
   <cpu mode='custom' match='exact' check='none'><model>{cpu}</model></cpu>
   <clock offset='utc'/>
   <on_reboot>destroy</on_reboot>
@@ -106,7 +108,10 @@ class LibvirtGuest:
     def xml(self, disk: Path | None = None) -> str:
         """The domain's definition, on another disk if one is given."""
         config = self.config
-        boot = ""
+        boot = max_mem = features = ""
+        if config.max_mem_mib:
+            max_mem = f"<maxMemory slots='16' unit='MiB'>{config.max_mem_mib}</maxMemory>"
+            features = "<features><hpt resizing='disabled'/></features>"
         if not config.firmware_only:
             software = assets.get()
             boot = (f"<kernel>{escape(str(software.kernel))}</kernel>"
@@ -114,6 +119,7 @@ class LibvirtGuest:
                     f"<cmdline>{escape(config.cmdline)}</cmdline>")
         return _DOMAIN.format(
             name=escape(config.name), uuid=self.uuid, mem=config.mem_mib, vcpus=config.vcpus,
+            max_mem=max_mem, features=features,
             machine=quoteattr(config.machine), boot=boot, cpu=escape(config.cpu),
             emulator=escape(EMULATOR), format=config.disk_format,
             disk=quoteattr(str(disk or self.disk)), console=quoteattr(str(self.console.path)))
