@@ -19,6 +19,7 @@ typedef struct {
     const char *type; /* %NULL: there is none */
     const char *uuid;
     guint shift;
+    guint64 maxMemory;
     gboolean refused;
 } DomainCase;
 
@@ -37,6 +38,14 @@ static const DomainCase cases[] = {
     {.name = "page-size-no-power", .xml = HPT("<maxpagesize unit='KiB'>65</maxpagesize>")},
     {.name = "page-size-unknown-unit", .xml = HPT("<maxpagesize unit='furlong'>64</maxpagesize>")},
     {.name = "page-size-negative", .xml = HPT("<maxpagesize unit='KiB'>-64</maxpagesize>")},
+    {.name = "max-memory",
+     .xml = "<domain><maxMemory slots='16' unit='GiB'>8</maxMemory></domain>",
+     .maxMemory = G_GUINT64_CONSTANT(8) << 30},
+    {.name = "max-memory-kib",
+     .xml = "<domain><maxMemory slots='16'>1024</maxMemory></domain>",
+     .maxMemory = 1 << 20},
+    {.name = "max-memory-beyond",
+     .xml = "<domain><maxMemory unit='TiB'>99999999</maxMemory></domain>"},
     {.name = "other-element", .xml = "<domainsnapshot/>", .refused = TRUE},
     {.name = "not-xml", .xml = "domain", .refused = TRUE},
     {.name = "document-type", .xml = "<!DOCTYPE domain><domain/>", .refused = TRUE},
@@ -59,6 +68,7 @@ testCase(gconstpointer opaque)
     g_assert_cmpstr(def->type, ==, domain->type);
     g_assert_cmpstr(def->uuid, ==, domain->uuid);
     g_assert_cmpuint(def->hptMaxPageShift, ==, domain->shift);
+    g_assert_cmpuint(def->maxMemory, ==, domain->maxMemory);
 }
 
 int

@@ -80,6 +80,7 @@ testCase(gconstpointer data)
     context.maxPageShift = (guint)getNumber(group, "maxPageShift");
     context.ramBytes = getNumber(group, "ramBytes");
     context.orderBytes = getNumber(group, "orderBytes");
+    context.orderMaxBytes = getNumber(group, "orderMaxBytes");
     context.power9 = g_key_file_get_boolean(cases, group, "power9", NULL);
     report = virtHptTableCheck(table, &context);
 

@@ -202,7 +202,13 @@ testMutations(void)
 static void
 testGarbage(void)
 {
-    const VirtHptCheckContext context = {24, TEST_MAX_BYTES, TEST_MAX_BYTES, TRUE, 3};
+    const VirtHptCheckContext context = {
+        .maxPageShift = 24,
+        .ramBytes = TEST_MAX_BYTES,
+        .orderBytes = TEST_MAX_BYTES,
+        .power9 = TRUE,
+        .maxPerRule = 3,
+    };
 
     for (guint i = 0; i < ROUNDS; i++) {
         g_autoptr(VirtHptTable) table = randomTable(200);

@@ -39,7 +39,7 @@ content(const xmlNode *node)
     return text ? g_strstrip(g_strdup((const char *)text)) : NULL;
 }
 
-/* libvirt's scaled integers (docs/formatdomain.rst): bytes where there is no unit */
+/* libvirt's scaled integers (docs/formatdomain.rst) */
 static guint64
 unitBytes(const char *unit)
 {
@@ -47,30 +47,51 @@ unitBytes(const char *unit)
         const char *name;
         guint64 bytes;
     } units[] = {
-        {"b", 1},           {"bytes", 1},    {"KB", 1000},     {"k", 1 << 10},
-        {"KiB", 1 << 10},   {"MB", 1000000}, {"M", 1 << 20},   {"MiB", 1 << 20},
-        {"GB", 1000000000}, {"G", 1 << 30},  {"GiB", 1 << 30},
+        {"b", 1},
+        {"bytes", 1},
+        {"KB", 1000},
+        {"k", 1 << 10},
+        {"KiB", 1 << 10},
+        {"MB", 1000000},
+        {"M", 1 << 20},
+        {"MiB", 1 << 20},
+        {"GB", 1000000000},
+        {"G", 1 << 30},
+        {"GiB", 1 << 30},
+        {"TB", 1000000000000},
+        {"T", G_GUINT64_CONSTANT(1) << 40},
+        {"TiB", G_GUINT64_CONSTANT(1) << 40},
     };
 
-    for (gsize i = 0; unit && i < G_N_ELEMENTS(units); i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(units); i++) {
         if (g_ascii_strcasecmp(unit, units[i].name) == 0)
             return units[i].bytes;
     }
-    return unit ? 0 : 1;
+    return 0;
 }
 
-/* A size that is no page size says nothing. */
-static guint
-pageShift(xmlNode *node)
+/* A size in bytes, 0 where there is none that can be understood; @unit: where there is none. */
+static guint64
+sizeOf(xmlNode *node, const char *defaultUnit)
 {
     g_autofree char *text = content(node);
     g_autofree char *unit = node ? virtHptXmlGetAttribute(node, "unit") : NULL;
     guint64 value;
     guint64 bytes;
 
-    if (!text || !g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, &value, NULL) ||
-        !g_uint64_checked_mul(&bytes, value, unitBytes(unit)) || bytes == 0 ||
-        (bytes & (bytes - 1)) != 0)
+    if (!text || !g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT64, &value, NULL) ||
+        !g_uint64_checked_mul(&bytes, value, unitBytes(unit ? unit : defaultUnit)))
+        return 0;
+    return bytes;
+}
+
+/* A size that is no page size says nothing. */
+static guint
+pageShift(xmlNode *node)
+{
+    guint64 bytes = sizeOf(node, "b");
+
+    if (bytes == 0 || (bytes & (bytes - 1)) != 0)
         return 0;
     return (guint)g_bit_storage((gulong)bytes) - 1;
 }
@@ -108,6 +129,7 @@ virtHptDomainDefParse(const char *xml, gsize length, const char *origin, GError 
     uuid = content(child(root, "uuid"));
     if (uuid && g_uuid_string_is_valid(uuid))
         def->uuid = g_ascii_strdown(uuid, -1);
+    def->maxMemory = sizeOf(child(root, "maxMemory"), "KiB");
     def->hptMaxPageShift = pageShift(child(child(child(root, "features"), "hpt"), "maxpagesize"));
     return g_steal_pointer(&def);
 }

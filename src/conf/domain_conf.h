@@ -14,11 +14,13 @@ G_BEGIN_DECLS
  * VirtHptDomainDef:
  * @type: 'kvm' or 'qemu', or another hypervisor's, or %NULL
  * @uuid: canonical: lower case, with hyphens; or %NULL
+ * @maxMemory: <maxMemory> in bytes, 0: not given
  * @hptMaxPageShift: log2 of <features><hpt><maxpagesize> in bytes, 0: not given
  */
 typedef struct {
     char *type;
     char *uuid;
+    guint64 maxMemory;
     guint hptMaxPageShift;
 } VirtHptDomainDef;
 

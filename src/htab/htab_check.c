@@ -105,11 +105,26 @@ formatPageSize(const VirtHptPageSize *size)
     return g_strdup_printf("%s/%s", base, actual);
 }
 
+/* The order that QEMU chooses for so much memory (QEMU 7.2 hw/ppc/spapr.c
+ * spapr_hpt_shift_for_ramsize()). */
+static guint
+impliedOrder(guint64 bytes)
+{
+    guint shift = 0;
+
+    while (shift < 64 && bytes - 1 > (G_GUINT64_CONSTANT(1) << shift) - 1)
+        shift++; /* log2 of @bytes, rounded up */
+    shift = shift > ORDER_RAM_SHIFT ? shift - ORDER_RAM_SHIFT : 0;
+    return CLAMP(shift, VIRT_HPT_ORDER_MIN, VIRT_HPT_ORDER_MAX);
+}
+
 static void
 checkOrder(Check *check)
 {
     guint64 bytes = check->context->orderBytes;
-    guint implied = 0;
+    guint64 most = MAX(bytes, check->context->orderMaxBytes);
+    guint low;
+    guint high;
 
     /* virtHptTableNew() makes no such table; the rule is for those who met its order elsewhere */
     if ((check->order < VIRT_HPT_ORDER_MIN || check->order > VIRT_HPT_ORDER_MAX) &&
@@ -121,17 +136,17 @@ checkOrder(Check *check)
 
     if (bytes == 0)
         return;
-    while (implied < 64 && bytes - 1 > (G_GUINT64_CONSTANT(1) << implied) - 1)
-        implied++; /* log2 of @bytes, rounded up */
-    implied = implied > ORDER_RAM_SHIFT ? implied - ORDER_RAM_SHIFT : 0;
-    implied = CLAMP(implied, VIRT_HPT_ORDER_MIN, VIRT_HPT_ORDER_MAX);
+    low = impliedOrder(bytes);
+    high = impliedOrder(most);
 
-    if (ABS((int)check->order - (int)implied) > ORDER_RAM_TOLERANCE &&
+    if ((check->order + ORDER_RAM_TOLERANCE < low || check->order > high + ORDER_RAM_TOLERANCE) &&
         countFinding(check, VIRT_HPT_RULE_ORDER_RAM)) {
-        keepFinding(check, VIRT_HPT_RULE_ORDER_RAM, NULL,
-                    g_strdup_printf(_("order %1$u"), check->order),
-                    g_strdup_printf(_("about order %1$u for %2$llu bytes of RAM"), implied,
-                                    (unsigned long long)bytes));
+        gboolean small = check->order < low;
+
+        keepFinding(
+            check, VIRT_HPT_RULE_ORDER_RAM, NULL, g_strdup_printf(_("order %1$u"), check->order),
+            g_strdup_printf(_("about order %1$u for %2$llu bytes of RAM"), small ? low : high,
+                            (unsigned long long)(small ? bytes : most)));
     }
 }
 

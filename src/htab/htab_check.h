@@ -67,7 +67,9 @@ typedef struct {
  * VirtHptCheckContext:
  * @maxPageShift: largest actual page shift the machine allows (cap-hpt-max-page-size), 0: unknown
  * @ramBytes: end of the guest's RAM in guest real addresses, in bytes, 0: unknown
- * @orderBytes: RAM, or maxmem, from which the order follows, in bytes, 0: unknown
+ * @orderBytes: RAM, from which the order follows, in bytes, 0: unknown
+ * @orderMaxBytes: the most RAM that the machine may get (maxmem), from which it follows as well,
+ *   in bytes; 0: as @orderBytes
  * @power9: whether the host keeps entries in ISA 3.0 form, which drops V bits 52-61
  * @maxPerRule: findings kept a rule; the rest are counted
  *
@@ -77,6 +79,7 @@ typedef struct {
     guint maxPageShift;
     guint64 ramBytes;
     guint64 orderBytes;
+    guint64 orderMaxBytes;
     gboolean power9;
     guint maxPerRule;
 } VirtHptCheckContext;

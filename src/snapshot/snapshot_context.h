@@ -27,6 +27,8 @@ virtHptCheckContextInit(VirtHptCheckContext *context,
     *context = (VirtHptCheckContext){
         .ramBytes = ramEnd,
         .orderBytes = ramBytes,
+        /* A stream does not say what memory could be plugged. */
+        .orderMaxBytes = domain ? domain->maxMemory : G_MAXUINT64,
         .maxPageShift = domain ? domain->hptMaxPageShift : 0,
     };
 }

@@ -277,19 +277,52 @@ keepLayers(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
     return TRUE;
 }
 
+/* Whether a guest alone writes to a disk, so that its memory knows what is on it. */
+static gboolean
+isWritten(xmlNode *disk)
+{
+    g_autofree char *device = virtHptXmlGetAttribute(disk, "device");
+
+    return (!device || g_str_equal(device, "disk")) && !virtHptXmlChild(disk, "readonly") &&
+           !virtHptXmlChild(disk, "shareable");
+}
+
+/* A disk that stayed as it is while the memory goes back would be corrupted by the guest itself,
+ * which remembers other contents. */
+static gboolean
+checkLeftOut(const VirtHptSnapshot *snapshot, const char *target, GError **error)
+{
+    xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "domain");
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
+    xmlNode *disk = devices ? findDisk(devices, target) : NULL;
+
+    if (!disk || !isWritten(disk))
+        return TRUE;
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+        _("disk '%1$s' can be written to and is not in snapshot '%2$s': the guest's memory would go back and that disk would not"),
+        target, snapshot->name);
+    return FALSE;
+}
+
 static gboolean
 externalPrepare(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
 {
     xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
 
-    if (snapshot->guest->revertsExternal)
-        return keepLayers(snapshot->guest, journal, error);
     for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         g_autofree char *target = virtHptXmlGetAttribute(disk, "name");
         g_autofree char *kind = virtHptXmlGetAttribute(disk, "snapshot");
 
-        if (!target || !kind || g_str_equal(kind, "no"))
+        if (!target || !kind)
+            continue;
+        if (g_str_equal(kind, "no")) {
+            if (!checkLeftOut(snapshot, target, error))
+                return FALSE;
+            continue;
+        }
+        if (snapshot->guest->revertsExternal)
             continue;
         if (!g_str_equal(kind, "external")) {
             g_set_error(
@@ -301,7 +334,7 @@ externalPrepare(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError
         if (!prepareDisk(snapshot, target, journal, error))
             return FALSE;
     }
-    return TRUE;
+    return !snapshot->guest->revertsExternal || keepLayers(snapshot->guest, journal, error);
 }
 
 static gboolean

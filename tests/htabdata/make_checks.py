@@ -141,6 +141,8 @@ for name, size, implied in (("eight times larger than RAM implies is accepted", 
     found = [("order-ram", None, "order 22", "about order %d for %d bytes of RAM" % (implied, size << 20))]
     case("an order " + name, (), found if implied else (), orderBytes=size << 20)
 
+case("an order that memory to be plugged implies is accepted", (), (), orderBytes=16 << 20, orderMaxBytes=512 << 20)
+
 print("""# SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Written by make_checks.py.  A group is a case of test_htab_check.c; [sound] is the table they start from.
@@ -149,5 +151,5 @@ print("""# SPDX-License-Identifier: LGPL-2.1-or-later
 #   findingN     rule; slot, or -; found; expected
 #   other keys   differ from the context in [sound]
 """)
-print("[sound]\norder=%d\nmaxPageShift=24\nramBytes=%d\norderBytes=%d\npower9=false" % (ORDER, 512 << 20, 512 << 20))
+print("[sound]\norder=%d\nmaxPageShift=24\nramBytes=%d\norderBytes=%d\norderMaxBytes=0\npower9=false" % (ORDER, 512 << 20, 512 << 20))
 print("entries=%s\n\n%s" % (text(SOUND), "\n\n".join(cases)))
