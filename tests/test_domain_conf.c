@@ -18,8 +18,8 @@ typedef struct {
     const char *xml;
     const char *type; /* %NULL: there is none */
     const char *uuid;
-    guint shift;
     guint64 maxMemory;
+    guint shift;
     gboolean refused;
 } DomainCase;
 
