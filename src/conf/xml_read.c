@@ -71,6 +71,27 @@ virtHptXmlRequire(const xmlNode *parent, const char *name, const char *origin, G
 }
 
 /**
+ * virtHptXmlFindDisk:
+ * @devices: a domain's <devices>
+ * @target: a disk, as the domain's XML names it ('vda')
+ *
+ * Returns: (nullable): the disk
+ */
+xmlNode *
+virtHptXmlFindDisk(const xmlNode *devices, const char *target)
+{
+    for (xmlNode *disk = virtHptXmlChild(devices, "disk"); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        xmlNode *node = virtHptXmlChild(disk, "target");
+        g_autofree char *name = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
+
+        if (g_strcmp0(name, target) == 0)
+            return disk;
+    }
+    return NULL;
+}
+
+/**
  * virtHptXmlGetAttribute:
  * @node: an element
  * @name: an attribute without a namespace

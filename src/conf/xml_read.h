@@ -21,6 +21,7 @@ xmlNode *virtHptXmlRequire(const xmlNode *parent,
                            const char *origin,
                            GError **error);
 
+xmlNode *virtHptXmlFindDisk(const xmlNode *devices, const char *target);
 char *virtHptXmlGetAttribute(xmlNode *node, const char *name);
 gboolean virtHptXmlReadText(xmlNode *node,
                             const char *name,

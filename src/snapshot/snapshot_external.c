@@ -127,20 +127,6 @@ externalCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError 
     return TRUE;
 }
 
-static xmlNode *
-findDisk(const xmlNode *devices, const char *target)
-{
-    for (xmlNode *disk = virtHptXmlChild(devices, "disk"); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        xmlNode *node = virtHptXmlChild(disk, "target");
-        g_autofree char *name = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
-
-        if (g_strcmp0(name, target) == 0)
-            return disk;
-    }
-    return NULL;
-}
-
 /* Path of a disk's image, @block: whether it is a device; %NULL for what is neither that nor a
  * file */
 static char *
@@ -175,7 +161,7 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
     xmlNode *root = xmlDocGetRootElement(snapshot->doc);
     xmlNode *domain = virtHptXmlRequire(root, "domain", ORIGIN, error);
     xmlNode *devices = domain ? virtHptXmlRequire(domain, "devices", ORIGIN, error) : NULL;
-    xmlNode *disk = devices ? findDisk(devices, target) : NULL;
+    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
     xmlNode *driver = disk ? virtHptXmlChild(disk, "driver") : NULL;
     g_autofree char *format = driver ? virtHptXmlGetAttribute(driver, "type") : NULL;
     g_autofree char *base = NULL;
@@ -294,7 +280,7 @@ checkLeftOut(const VirtHptSnapshot *snapshot, const char *target, GError **error
 {
     xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "domain");
     xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
-    xmlNode *disk = devices ? findDisk(devices, target) : NULL;
+    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
 
     if (!disk || !isWritten(disk))
         return TRUE;

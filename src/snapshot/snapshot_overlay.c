@@ -147,20 +147,6 @@ virtHptOverlayRemove(const VirtHptOverlay *overlay)
         unlink(overlay->path);
 }
 
-static xmlNode *
-findDisk(const xmlNode *devices, const char *target)
-{
-    for (xmlNode *disk = virtHptXmlChild(devices, "disk"); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        xmlNode *node = virtHptXmlChild(disk, "target");
-        g_autofree char *name = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
-
-        if (g_strcmp0(name, target) == 0)
-            return disk;
-    }
-    return NULL;
-}
-
 static void
 setAttribute(xmlNode *node, const char *name, const char *value)
 {
@@ -241,7 +227,7 @@ virtHptOverlayEditDomain(const char *xml, const GPtrArray *overlays, GError **er
         return NULL;
     for (guint i = 0; i < overlays->len; i++) {
         const VirtHptOverlay *overlay = g_ptr_array_index(overlays, i);
-        xmlNode *disk = findDisk(devices, overlay->target);
+        xmlNode *disk = virtHptXmlFindDisk(devices, overlay->target);
 
         if (!disk) {
             g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
