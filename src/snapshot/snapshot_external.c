@@ -187,23 +187,36 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
     return virtHptOverlayNew(target, base, format, block);
 }
 
+static xmlDoc *
+readDomain(VirtHptGuest *guest, unsigned int flags, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags);
+
+    if (!xml) {
+        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+        return NULL;
+    }
+    return virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
+}
+
+static xmlNode *
+firstDisk(const xmlDoc *doc)
+{
+    xmlNode *devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
+
+    return devices ? virtHptXmlChild(devices, "disk") : NULL;
+}
+
 /* The top image of a disk is written to.  Where that is the base of the snapshot, layers were
  * merged since, and the state that the snapshot names is gone. */
 static gboolean
 checkBase(VirtHptGuest *guest, const VirtHptOverlay *overlay, unsigned int flags, GError **error)
 {
-    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags);
-    g_autoptr(xmlDoc) doc = NULL;
-    xmlNode *devices;
+    g_autoptr(xmlDoc) doc = readDomain(guest, flags, error);
 
-    if (!xml)
-        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
-    doc = virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
     if (!doc)
         return FALSE;
-    devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
-    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
+    for (xmlNode *disk = firstDisk(doc); disk; disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
         g_autofree char *path = diskSource(disk, &block);
 
@@ -239,18 +252,11 @@ prepareDisk(const VirtHptSnapshot *snapshot,
 static gboolean
 keepLayers(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 {
-    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, 0);
-    g_autoptr(xmlDoc) doc = NULL;
-    xmlNode *devices;
+    g_autoptr(xmlDoc) doc = readDomain(guest, 0, error);
 
-    if (!xml)
-        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
-    doc = virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
     if (!doc)
         return FALSE;
-    devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
-    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
+    for (xmlNode *disk = firstDisk(doc); disk; disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
         g_autofree char *path = diskSource(disk, &block);
 
