@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "conf/hpt_snapshot_conf.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 static char *
 testPath(const char *name, const char *suffix)

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "htab/htab_check.h"
+#include "libvirt-hpt/htab_check.h"
 #include "htab_testutils.h"
 
 static GKeyFile *cases;

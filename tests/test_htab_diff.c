@@ -9,8 +9,8 @@
 
 #include "config.h"
 
-#include "htab/htab_diff.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_diff.h"
+#include "libvirt-hpt/htab_error.h"
 
 #define ORDER 18
 #define LAST_SLOT ((1U << (ORDER - 4)) - 1)

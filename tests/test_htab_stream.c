@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "htab_testutils.h"
 
 #define OFFSET 4096

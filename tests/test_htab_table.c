@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "htab_testutils.h"
 
 #define ORDER 18

@@ -17,7 +17,7 @@
 
 #include <glib/gstdio.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_backend.h"
 #include "snapshot/snapshot_keep.h"
 

@@ -9,8 +9,8 @@
 #include <glib/gi18n.h>
 #include <unistd.h>
 
-#include "htab/htab_error.h"
-#include "htab/htab_stream.h"
+#include "libvirt-hpt/htab_error.h"
+#include "libvirt-hpt/htab_stream.h"
 #include "json.h"
 #include "newfile.h"
 #include "options.h"

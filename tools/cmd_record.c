@@ -8,7 +8,7 @@
 
 #include <glib/gi18n.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "json.h"
 #include "options.h"
 #include "progress.h"

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 #define ATTEMPTS_MAX 100
 

@@ -12,7 +12,7 @@
 #include <glib/gi18n.h>
 #include <unistd.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 #define PROGRAM "virt-hpt-snapshot"
 

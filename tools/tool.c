@@ -11,7 +11,7 @@
 #include <glib/gi18n.h>
 #include <unistd.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "json.h"
 #include "progress.h"
 #include "text.h"

@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 G_BEGIN_DECLS
 

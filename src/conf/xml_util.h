@@ -13,7 +13,7 @@
 #include <libxml/tree.h>
 #include <libxml/xmlsave.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 G_BEGIN_DECLS
 

@@ -28,7 +28,7 @@
 
 #include "dryrun/dryrun.h"
 #include "full-write.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 #define TIMEOUT_DEFAULT 30
 #define TIMEOUT_MAX 3600

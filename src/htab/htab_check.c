@@ -14,7 +14,7 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "htab/htab_check.h"
+#include "libvirt-hpt/htab_check.h"
 #include "htab/htab_entrypriv.h"
 
 #define MAX_PER_RULE_DEFAULT 16

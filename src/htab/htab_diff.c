@@ -10,8 +10,8 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "htab/htab_diff.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_diff.h"
+#include "libvirt-hpt/htab_error.h"
 
 #define REFERENCE_BITS (VIRT_HPT_R_R | VIRT_HPT_R_C)
 

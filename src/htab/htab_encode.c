@@ -12,7 +12,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "htab/htab_streampriv.h"
 
 /*

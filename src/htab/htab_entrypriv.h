@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "htab/htab_entry.h"
+#include "libvirt-hpt/htab_entry.h"
 
 G_BEGIN_DECLS
 

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 static const char *const errorNames[] = {
     [VIRT_HPT_ERROR_FAILED] = "failed",       [VIRT_HPT_ERROR_IO] = "io",

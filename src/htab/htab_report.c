@@ -9,7 +9,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "htab/htab_check.h"
+#include "libvirt-hpt/htab_check.h"
 
 typedef struct {
     const char *name;

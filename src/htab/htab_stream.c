@@ -13,7 +13,7 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "htab/htab_streampriv.h"
 
 /* Entries are looked at, then copied, as many at a time as stay in the L1 cache */

@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "htab/htab_stream.h"
+#include "libvirt-hpt/htab_stream.h"
 
 G_BEGIN_DECLS
 

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "htab/htab_entrypriv.h"
-#include "htab/htab_error.h"
-#include "htab/htab_table.h"
+#include "libvirt-hpt/htab_error.h"
+#include "libvirt-hpt/htab_table.h"
 
 #define WORDS_PER_SLOT (VIRT_HPT_ENTRY_SIZE / sizeof(guint64))
 

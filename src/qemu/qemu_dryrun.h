@@ -9,8 +9,8 @@
 
 #pragma once
 
-#include "htab/htab_stream.h"
-#include "htab/htab_table.h"
+#include "libvirt-hpt/htab_stream.h"
+#include "libvirt-hpt/htab_table.h"
 
 G_BEGIN_DECLS
 

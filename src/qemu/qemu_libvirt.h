@@ -12,7 +12,7 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 G_BEGIN_DECLS
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "conf/domain_conf.h"
-#include "htab/htab_check.h"
+#include "libvirt-hpt/htab_check.h"
 
 G_BEGIN_DECLS
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "conf/hpt_snapshot_conf.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 G_BEGIN_DECLS
 

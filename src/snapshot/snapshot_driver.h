@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "htab/htab_diff.h"
+#include "libvirt-hpt/htab_diff.h"
 #include "snapshot/snapshot_backend.h"
 #include "snapshot/snapshot_validate.h"
 

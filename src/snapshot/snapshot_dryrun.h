@@ -7,8 +7,8 @@
 
 #pragma once
 
-#include "htab/htab_error.h"
-#include "htab/htab_table.h"
+#include "libvirt-hpt/htab_error.h"
+#include "libvirt-hpt/htab_table.h"
 
 G_BEGIN_DECLS
 

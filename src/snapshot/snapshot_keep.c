@@ -17,7 +17,7 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_keep.h"
 
 #define SUFFIX ".virt-hpt-kept"

@@ -16,7 +16,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_overlay.h"
 
 #define NAMES_MAX 10000

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "conf/hpt_snapshot_conf.h"
-#include "htab/htab_error.h"
-#include "htab/htab_stream.h"
+#include "libvirt-hpt/htab_error.h"
+#include "libvirt-hpt/htab_stream.h"
 
 G_BEGIN_DECLS
 

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "conf/hpt_snapshot_conf.h"
-#include "htab/htab_check.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_check.h"
+#include "libvirt-hpt/htab_error.h"
 #include "qemu/qemu_image.h"
 #include "snapshot/snapshot_place.h"
 

@@ -13,7 +13,7 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_dir.h"
 #include "snapshot/snapshot_state.h"
 

@@ -16,7 +16,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "full-write.h"
-#include "htab/htab_diff.h"
+#include "libvirt-hpt/htab_diff.h"
 #include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validate.h"
 

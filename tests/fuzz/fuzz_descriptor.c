@@ -10,7 +10,7 @@
 #include "config.h"
 
 #include "conf/hpt_snapshot_conf.h"
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, size_t size);
 

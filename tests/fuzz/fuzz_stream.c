@@ -9,7 +9,7 @@
 
 #include "config.h"
 
-#include "htab/htab_error.h"
+#include "libvirt-hpt/htab_error.h"
 #include "qemu/qemu_image.h"
 
 #define TABLE_MAX ((guint64)4 * 1024 * 1024)

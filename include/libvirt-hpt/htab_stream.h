@@ -10,7 +10,7 @@
 
 #pragma once
 
-#include "htab/htab_table.h"
+#include "libvirt-hpt/htab_table.h"
 
 G_BEGIN_DECLS
 
