@@ -167,7 +167,9 @@ virtHptProgramRun(const VirtHptCommand *table, int argc, char **argv)
 
     commands = table;
     guardStandardFds();
+    /* A write that fails says so; a signal would leave what is half made */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     setlocale(LC_ALL, "");
     bindtextdomain(GETTEXT_PACKAGE, LOCALEDIR);
     bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");

@@ -138,6 +138,15 @@ class CommandLine(virthpt.Case):
                                  "virt-hpt: error: cannot write to standard output: "
                                  "No space left on device\n")
 
+    def test_file_that_may_not_grow(self):
+        name = self.real_stream()
+        done = subprocess.run(["bash", "-c", 'ulimit -f 64; exec "$0" entry-list "$1" >list',
+                               virthpt.PROGRAM, name], cwd=self.dir, stderr=subprocess.PIPE,
+                              check=False)
+        self.assertEqual(done.returncode, FAILED, done.stderr)
+        self.assertEqual(done.stderr, b"virt-hpt: error: cannot write to standard output: "
+                                      b"File too large\n")
+
     def test_reader_that_has_gone(self):
         name = self.real_stream()
         reader, writer = os.pipe()
