@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Written under a temporary name in the directory that it is for, which is opened once and worked
- * in by descriptor: whoever renames it meanwhile does not send us elsewhere.
+ * Written without a name, so that nothing is left of it should we be killed; where the file system
+ * cannot do that, under a temporary one.  The directory that it is for is opened once and worked in
+ * by descriptor: whoever renames it meanwhile does not send us elsewhere.
  */
 
 #include "config.h"
@@ -98,6 +99,29 @@ virtHptNewFileGetOld(const VirtHptNewFile *file, struct stat *old)
     return fstatat(file->dir, file->name, old, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static char *
+temporaryName(void)
+{
+    return g_strdup_printf(".virt-hpt.%08x%08x", g_random_int(), g_random_int());
+}
+
+/* A file without a name can get one only through this link (open(2), O_TMPFILE) */
+static int
+linkUnnamed(const VirtHptNewFile *file, const char *name)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", file->fd);
+
+    return linkat(AT_FDCWD, link, file->dir, name, AT_SYMLINK_FOLLOW);
+}
+
+static gboolean
+openUnnamed(VirtHptNewFile *file)
+{
+    if (access("/proc/self/fd", X_OK) == 0)
+        file->fd = openat(file->dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+    return file->fd >= 0;
+}
+
 /**
  * virtHptNewFileOpen:
  * @file: a file
@@ -110,9 +134,10 @@ virtHptNewFileGetOld(const VirtHptNewFile *file, struct stat *old)
 gboolean
 virtHptNewFileOpen(VirtHptNewFile *file, GError **error)
 {
+    if (openUnnamed(file))
+        return TRUE;
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
-        g_autofree char *name =
-            g_strdup_printf(".virt-hpt.%08x%08x", g_random_int(), g_random_int());
+        g_autofree char *name = temporaryName();
 
         file->fd =
             openat(file->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -140,6 +165,27 @@ renameNew(const VirtHptNewFile *file)
     return unlinkat(file->dir, file->temporary, 0);
 }
 
+/* Only a rename replaces, and it needs a name to begin with */
+static int
+nameFile(VirtHptNewFile *file)
+{
+    g_autofree char *name = NULL;
+
+    if (!file->temporary) {
+        if (linkUnnamed(file, file->name) == 0)
+            return 0;
+        if (errno != EEXIST || !file->replace)
+            return -1;
+        name = temporaryName();
+        if (linkUnnamed(file, name) < 0)
+            return -1;
+        file->temporary = g_steal_pointer(&name);
+    }
+    if (file->replace)
+        return renameat(file->dir, file->temporary, file->dir, file->name);
+    return renameNew(file);
+}
+
 /**
  * virtHptNewFileCommit:
  * @file: a file that was written
@@ -152,19 +198,13 @@ renameNew(const VirtHptNewFile *file)
 gboolean
 virtHptNewFileCommit(VirtHptNewFile *file, GError **error)
 {
-    int result;
-
     if (!checkOld(file, error))
         return FALSE;
     if (fsync(file->fd) < 0) {
         setErrno(error, file->path, errno);
         return FALSE;
     }
-    if (file->replace)
-        result = renameat(file->dir, file->temporary, file->dir, file->name);
-    else
-        result = renameNew(file);
-    if (result < 0) {
+    if (nameFile(file) < 0) {
         setErrno(error, file->path, errno);
         return FALSE;
     }

@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  * VirtHptNewFile:
  * @path: as the caller gave it, for messages
  * @name: last component of @path
- * @temporary: name of the file while it is written, or %NULL
+ * @temporary: name of the file until it has @name, or %NULL where it has none
  * @dir: the directory, open
  * @fd: the file, open for writing, or -1
  * @replace: whether a regular file of that name may be replaced
