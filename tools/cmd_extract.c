@@ -99,6 +99,26 @@ checkNotSource(const VirtHptSubject *subject, const VirtHptNewFile *file, GError
     return TRUE;
 }
 
+/* A shell has opened standard output, perhaps to append to it, before we could object */
+static gboolean
+extractToStdout(VirtHptTool *tool,
+                const VirtHptSubject *subject,
+                const Format *format,
+                GError **error)
+{
+    Sink sink = {tool->out, 0};
+    struct stat out;
+
+    if (subject->place && fstat(STDOUT_FILENO, &out) == 0 &&
+        sameFile(&out, &subject->place->stat)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
+                    _("standard output is the image '%s' itself, and is not written to"),
+                    subject->path);
+        return FALSE;
+    }
+    return encodeTable(subject->table, format, &sink, error);
+}
+
 static gboolean
 extractToFile(const VirtHptSubject *subject,
               const Format *format,
@@ -181,11 +201,8 @@ extract(VirtHptTool *tool,
     }
 
     if (!output) {
-        Sink sink = {tool->out, 0};
-
         /* A failed write is told once, when the output is closed */
-        if (!encodeTable(subject->table, format, &sink, &error) &&
-            !virtHptOutputGetError(tool->out))
+        if (!extractToStdout(tool, subject, format, &error) && !virtHptOutputGetError(tool->out))
             return virtHptToolFail(tool, error);
         return VIRT_HPT_EXIT_GOOD;
     }

@@ -56,6 +56,17 @@ class Extract(virthpt.Case):
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         self.assertEqual(done.stdout, self.extracted(name))
 
+    def test_image_is_not_appended_to(self):
+        name = self.small()
+        self.run_ok("record", name)
+        before = (self.dir / name).read_bytes()
+        for source in name, f"{name}.hpt":
+            with self.subTest(source), open(self.dir / name, "ab") as image:
+                done = self.run_program("extract", source, "-o", "-", stdout=image)
+                self.assertEqual(done.returncode, FAILED)
+                self.assertIn(b"standard output is the image", done.stderr)
+                self.assertEqual((self.dir / name).read_bytes(), before)
+
     def test_terminal_is_refused(self):
         name = self.small()
         main, side = pty.openpty()
