@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 
 import streams
@@ -108,6 +109,18 @@ class CommandLine(virthpt.Case):
                 done = self.run_program("inspect", "x")
                 self.assertIn(done.returncode, (FAILED, UNSUPPORTED))
                 self.assertTrue(done.stderr.startswith(b"virt-hpt: error: "))
+
+    def test_only_files_and_block_devices_are_opened(self):
+        os.mkfifo(self.dir / "fifo")
+        # To open a socket fails; what is not opened is told apart from that
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.dir / "socket"))
+            for path in "fifo", "socket", "/dev/null", "/dev/full":
+                for command in "inspect", "check", "entry-list", "record", "validate":
+                    with self.subTest(path=path, command=command):
+                        message = self.run_error(command, path, status=UNSUPPORTED,
+                                                 code="unsupported")
+                        self.assertIn("neither a regular file nor a block device", message)
 
     def test_directory_that_is_no_record(self):
         (self.dir / "dir").mkdir()
