@@ -1,0 +1,124 @@
+/*
+ * test_snapshot_dir.c: record directories are trusted only where they are ours
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Proves on real files in a temporary directory: planted links and files of others are refused;
+ * what killed processes left is removed.  Cases that need another owner run only as root.
+ */
+
+#include "config.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#include "record_testutils.h"
+
+static void
+assertRefused(const TestRecord *fixture)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtHptRecord) record = testRecordCreate(fixture, VIRT_HPT_RECORD_CREATED, &error);
+
+    g_assert_null(record);
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNTRUSTED);
+    testAssertVerdict(fixture->image, VIRT_HPT_RESULT_FAILED, "record-unusable");
+    g_assert_cmpuint(testCountEntries(fixture->dir), ==, 2);
+}
+
+static void
+testPlantedLink(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    g_autofree char *elsewhere = g_dir_make_tmp("virt-hpt-XXXXXX", NULL);
+
+    g_assert_cmpint(symlink(elsewhere, fixture->record), ==, 0);
+    assertRefused(fixture);
+    g_assert_cmpuint(testCountEntries(elsewhere), ==, 0);
+    g_assert_cmpint(g_rmdir(elsewhere), ==, 0);
+}
+
+static void
+testPlantedFile(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    testWriteFile(fixture->record, (const guint8 *)"x", 1);
+    assertRefused(fixture);
+}
+
+static void
+testPlantedWritable(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    testRecordCreateOk(fixture, VIRT_HPT_RECORD_CREATED);
+    g_assert_cmpint(chmod(fixture->record, 0770), ==, 0);
+    assertRefused(fixture);
+}
+
+static void
+testPlantedOwner(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    testRecordCreateOk(fixture, VIRT_HPT_RECORD_CREATED);
+    g_assert_cmpint(chown(fixture->record, 1, 1), ==, 0);
+    assertRefused(fixture);
+}
+
+static void
+testPlantedPayload(TestRecord *fixture, gconstpointer kind)
+{
+    g_autofree char *path = g_build_filename(fixture->record, "state", NULL);
+    g_autofree char *other = g_build_filename(fixture->dir, "other", NULL);
+
+    testRecordCreateOk(fixture, VIRT_HPT_RECORD_CREATED);
+    if (g_str_equal(kind, "owner")) {
+        g_assert_cmpint(chown(path, 1, 1), ==, 0);
+    } else if (g_str_equal(kind, "hard-link")) {
+        g_assert_cmpint(link(path, other), ==, 0);
+    } else if (g_str_equal(kind, "link")) {
+        g_assert_cmpint(rename(path, other), ==, 0);
+        g_assert_cmpint(symlink(other, path), ==, 0);
+    } else {
+        g_assert_cmpint(g_unlink(path), ==, 0);
+        g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    }
+    testAssertVerdict(fixture->image, VIRT_HPT_RESULT_FAILED, "record-damaged");
+}
+
+/* Directories that a killed process left are removed, one that is being filled is not. */
+static void
+testLeftDrafts(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
+{
+    g_autofree char *left = g_build_filename(fixture->dir, ".virt-hpt.0123456789abcdef", NULL);
+    g_autofree char *used = g_build_filename(fixture->dir, ".virt-hpt.fedcba9876543210", NULL);
+    g_autofree char *file = g_build_filename(left, "table", NULL);
+    int fd;
+
+    g_assert_cmpint(g_mkdir(left, 0700), ==, 0);
+    g_assert_cmpint(g_mkdir(used, 0700), ==, 0);
+    testWriteFile(file, (const guint8 *)"x", 1);
+    fd = open(used, O_RDONLY | O_DIRECTORY);
+    g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+    testRecordCreateOk(fixture, VIRT_HPT_RECORD_CREATED);
+    g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(used, G_FILE_TEST_EXISTS));
+    close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    TEST("/record/refuses/a-link", NULL, testPlantedLink);
+    TEST("/record/refuses/a-file", NULL, testPlantedFile);
+    TEST("/record/refuses/what-a-group-may-write-to", NULL, testPlantedWritable);
+    TEST_WITH("/record/refuses/a-linked-payload", "link", testPlantedPayload);
+    TEST_WITH("/record/refuses/a-payload-of-two-names", "hard-link", testPlantedPayload);
+    TEST_WITH("/record/refuses/a-fifo-for-a-payload", "fifo", testPlantedPayload);
+    if (geteuid() == 0) {
+        TEST("/record/refuses/what-others-own", NULL, testPlantedOwner);
+        TEST_WITH("/record/refuses/a-payload-of-others", "owner", testPlantedPayload);
+    }
+    TEST("/record/left-drafts-are-removed", NULL, testLeftDrafts);
+    return g_test_run();
+}
