@@ -10,13 +10,14 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
 
 #include "record_testutils.h"
+#include "snapshot/snapshot_dir.h"
 
 static void
 assertRefused(const TestRecord *fixture)
@@ -85,24 +86,62 @@ testPlantedPayload(TestRecord *fixture, gconstpointer kind)
     testAssertVerdict(fixture->image, VIRT_HPT_RESULT_FAILED, "record-damaged");
 }
 
+/* Makes a draft with a file in it, as a process that is killed leaves it. */
+static void
+leaveDraft(int parent)
+{
+    pid_t child = fork();
+    int status;
+
+    g_assert_cmpint(child, >=, 0);
+    if (child == 0) {
+        VirtHptDirDraft *draft = virtHptDirDraftNew(parent, "record", NULL);
+
+        _exit(draft && virtHptDirDraftCreateFile(draft, "table", NULL) >= 0 ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(status, ==, 0);
+}
+
 /* Directories that a killed process left are removed, one that is being filled is not. */
 static void
 testLeftDrafts(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
 {
-    g_autofree char *left = g_build_filename(fixture->dir, ".virt-hpt.0123456789abcdef", NULL);
-    g_autofree char *used = g_build_filename(fixture->dir, ".virt-hpt.fedcba9876543210", NULL);
-    g_autofree char *file = g_build_filename(left, "table", NULL);
-    int fd;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtHptDirDraft) used = NULL;
+    g_autofree char *path = NULL;
+    int parent = open(fixture->dir, O_RDONLY | O_DIRECTORY);
 
-    g_assert_cmpint(g_mkdir(left, 0700), ==, 0);
-    g_assert_cmpint(g_mkdir(used, 0700), ==, 0);
-    testWriteFile(file, (const guint8 *)"x", 1);
-    fd = open(used, O_RDONLY | O_DIRECTORY);
-    g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+    used = virtHptDirDraftNew(parent, "record", &error);
+    g_assert_no_error(error);
+    leaveDraft(parent);
+    leaveDraft(parent);
+    g_assert_cmpuint(testCountEntries(fixture->dir), ==, 4);
     testRecordCreateOk(fixture, VIRT_HPT_RECORD_CREATED);
-    g_assert_false(g_file_test(left, G_FILE_TEST_EXISTS));
-    g_assert_true(g_file_test(used, G_FILE_TEST_EXISTS));
-    close(fd);
+    path = g_build_filename(fixture->dir, used->temporary, NULL);
+    g_assert_true(g_file_test(path, G_FILE_TEST_IS_DIR));
+    g_assert_cmpuint(testCountEntries(fixture->dir), ==, 3);
+    g_clear_pointer(&used, virtHptDirDraftFree);
+    close(parent);
+}
+
+/* Locks may not be seen from host to host: a draft of another one is left alone for a day. */
+static void
+testDraftOfAnotherHost(TestRecord *fixture, gconstpointer name)
+{
+    g_autofree char *draft = g_build_filename(fixture->dir, name, NULL);
+    g_autofree char *file = g_build_filename(draft, "table", NULL);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    int parent = open(fixture->dir, O_RDONLY | O_DIRECTORY);
+
+    g_assert_cmpint(g_mkdir(draft, 0700), ==, 0);
+    testWriteFile(file, (const guint8 *)"x", 1);
+    virtHptDirReapDrafts(parent, now);
+    virtHptDirReapDrafts(parent, now + 23 * 60 * 60);
+    g_assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
+    virtHptDirReapDrafts(parent, now + 25 * 60 * 60);
+    g_assert_false(g_file_test(draft, G_FILE_TEST_EXISTS));
+    close(parent);
 }
 
 int
@@ -120,5 +159,9 @@ main(int argc, char **argv)
         TEST_WITH("/record/refuses/a-payload-of-others", "owner", testPlantedPayload);
     }
     TEST("/record/left-drafts-are-removed", NULL, testLeftDrafts);
+    TEST_WITH("/record/a-draft-of-another-host-is-kept-for-a-day",
+              ".virt-hpt.01234567-89ab.0123456789abcdef", testDraftOfAnotherHost);
+    TEST_WITH("/record/a-draft-of-an-unknown-host-is-kept-for-a-day", ".virt-hpt.0123456789abcdef",
+              testDraftOfAnotherHost);
     return g_test_run();
 }

@@ -5,7 +5,8 @@
  *
  * A draft is filled, synced, and renamed.  Whoever kills us before the rename leaves a draft
  * behind, which nobody reads and the next draft in that directory removes: a draft in use is
- * locked.
+ * locked.  Another host may not see that lock, so a draft has the mark of the system it was made
+ * on.
  */
 
 #include "config.h"
@@ -28,6 +29,11 @@
 
 #define DRAFT_PREFIX ".virt-hpt."
 #define DRAFT_ATTEMPTS 16
+/* Seconds after which nobody fills a draft any more: to read an image takes minutes */
+#define DRAFT_AGE_MAX ((gint64)24 * 60 * 60)
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_USED 13
 
 static const char *const recordFiles[] = {
     VIRT_HPT_RECORD_DESCRIPTOR,
@@ -172,15 +178,45 @@ removeDraft(int parent, const char *temporary, int dir)
     return unlinkat(parent, temporary, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
+/*
+ * Returns what the names of drafts begin with that are made on this running system, whose processes
+ * see each other's locks; %NULL where it cannot be told from others.
+ */
+static char *
+systemPrefix(void)
+{
+    g_autofree char *id = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(BOOT_ID, &id, &length, NULL) || length < BOOT_ID_USED)
+        return NULL;
+    return g_strdup_printf(DRAFT_PREFIX "%.*s.", BOOT_ID_USED, id);
+}
+
+/* Whether nobody can be filling a draft, whose directory is open and not locked. */
+static gboolean
+isLeft(int dir, const char *name, const char *prefix, gint64 now)
+{
+    struct stat st;
+
+    if (fstat(dir, &st) < 0 || st.st_uid != geteuid())
+        return FALSE;
+    return (prefix && g_str_has_prefix(name, prefix)) || st.st_ctim.tv_sec < now - DRAFT_AGE_MAX;
+}
+
 /**
  * virtHptDirReapDrafts:
  * @parent: a directory that holds records, open
+ * @now: seconds since the epoch
  *
- * Removes what a killed process left: drafts of ours that nobody holds a lock on.
+ * Removes what a killed process left: drafts of ours that nobody holds a lock on, and that were
+ * made on this system since it was started, or over a day ago.  Locks are a host's own where NFS is
+ * mounted so, and with many FUSE file systems: what another host is filling would not seem locked.
  */
 void
-virtHptDirReapDrafts(int parent)
+virtHptDirReapDrafts(int parent, gint64 now)
 {
+    g_autofree char *prefix = systemPrefix();
     int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
@@ -191,7 +227,6 @@ virtHptDirReapDrafts(int parent)
         return;
     }
     while ((entry = readdir(stream))) {
-        struct stat st;
         int dir;
 
         if (!g_str_has_prefix(entry->d_name, DRAFT_PREFIX))
@@ -199,7 +234,7 @@ virtHptDirReapDrafts(int parent)
         dir = openat(parent, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (dir < 0)
             continue;
-        if (fstat(dir, &st) == 0 && st.st_uid == geteuid() && flock(dir, LOCK_EX | LOCK_NB) == 0)
+        if (flock(dir, LOCK_EX | LOCK_NB) == 0 && isLeft(dir, entry->d_name, prefix, now))
             removeDraft(parent, entry->d_name, dir);
         close(dir);
     }
@@ -209,13 +244,14 @@ virtHptDirReapDrafts(int parent)
 static char *
 draftName(GError **error)
 {
+    g_autofree char *prefix = systemPrefix();
     guint64 number;
 
     if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
         setErrno(error, DRAFT_PREFIX, _("cannot choose a random name"));
         return NULL;
     }
-    return g_strdup_printf(DRAFT_PREFIX "%016" PRIx64, number);
+    return g_strdup_printf("%s%016" PRIx64, prefix ? prefix : DRAFT_PREFIX, number);
 }
 
 /* Whether the open directory still has the name: a reaper may have come between. */

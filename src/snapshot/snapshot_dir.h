@@ -36,7 +36,7 @@ typedef struct {
     char *temporary;
 } VirtHptDirDraft;
 
-void virtHptDirReapDrafts(int parent);
+void virtHptDirReapDrafts(int parent, gint64 now);
 VirtHptDirDraft *virtHptDirDraftNew(int parent, const char *path, GError **error);
 int virtHptDirDraftCreateFile(VirtHptDirDraft *draft, const char *name, GError **error);
 gboolean virtHptDirDraftPublish(VirtHptDirDraft *draft,

@@ -332,7 +332,7 @@ virtHptRecordCreate(const VirtHptPlace *place,
 
     if (!location || !openOld(location, &old, error))
         return NULL;
-    virtHptDirReapDrafts(location->dir);
+    virtHptDirReapDrafts(location->dir, g_get_real_time() / G_USEC_PER_SEC);
     if (old && isCurrent(old, place)) {
         *outcome = VIRT_HPT_RECORD_UNCHANGED;
         return g_steal_pointer(&old);
