@@ -3,6 +3,7 @@
 
 import os
 import pty
+import socket
 import stat
 import struct
 import subprocess
@@ -105,7 +106,10 @@ class Extract(virthpt.Case):
         (self.dir / "nowhere").symlink_to("absent")
         (self.dir / "dir").mkdir()
         os.mkfifo(self.dir / "fifo")
-        for out in "link", "nowhere", "dir", "fifo", "/dev/null":
+        # No device of the machine's: root could replace it
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.dir / "socket"))
+        for out in "link", "nowhere", "dir", "fifo", "socket":
             for force in [], ["--force"]:
                 with self.subTest(out=out, force=force):
                     self.run_error("extract", name, "-o", out, *force, code="exists")
