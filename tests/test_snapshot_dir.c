@@ -144,6 +144,26 @@ testDraftOfAnotherHost(TestRecord *fixture, gconstpointer name)
     close(parent);
 }
 
+/* Who can rename a record can put another in its place, whoever owns both. */
+static void
+testDirectoryOfAGroup(TestRecord *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+    static const struct {
+        mode_t mode;
+        gboolean own;
+    } modes[] = {
+        {0700, TRUE},  {0755, TRUE},  {0770, FALSE}, {0775, FALSE},
+        {0707, FALSE}, {0777, FALSE}, {01777, TRUE}, {01775, TRUE},
+    };
+    int dir = open(fixture->dir, O_RDONLY | O_DIRECTORY);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
+        g_assert_cmpint(fchmod(dir, modes[i].mode), ==, 0);
+        g_assert_cmpint(virtHptDirIsOwn(dir), ==, modes[i].own);
+    }
+    close(dir);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -158,6 +178,8 @@ main(int argc, char **argv)
         TEST("/record/refuses/what-others-own", NULL, testPlantedOwner);
         TEST_WITH("/record/refuses/a-payload-of-others", "owner", testPlantedPayload);
     }
+    TEST("/record/directory-is-ours-only-if-nobody-else-can-change-it", NULL,
+         testDirectoryOfAGroup);
     TEST("/record/left-drafts-are-removed", NULL, testLeftDrafts);
     TEST_WITH("/record/a-draft-of-another-host-is-kept-for-a-day",
               ".virt-hpt.01234567-89ab.0123456789abcdef", testDraftOfAnotherHost);

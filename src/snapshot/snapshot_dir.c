@@ -64,7 +64,7 @@ isOwn(const struct stat *st)
  * @dir: an open directory
  *
  * Returns: whether nobody but us and root can change what is in it: a directory of ours or
- *   root's, and if others may write to it, one that keeps them from our files (sticky)
+ *   root's, and if a group or others may write to it, one that keeps them from our files (sticky)
  */
 gboolean
 virtHptDirIsOwn(int dir)
@@ -73,7 +73,7 @@ virtHptDirIsOwn(int dir)
 
     if (fstat(dir, &st) < 0 || (st.st_uid != geteuid() && st.st_uid != 0))
         return FALSE;
-    return !(st.st_mode & S_IWOTH) || (st.st_mode & S_ISVTX);
+    return !(st.st_mode & (S_IWGRP | S_IWOTH)) || (st.st_mode & S_ISVTX);
 }
 
 /**

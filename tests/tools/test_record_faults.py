@@ -157,8 +157,9 @@ class Mounted(virthpt.Case):
 
     def test_foreign_directory_has_its_record_in_the_state_directory(self):
         self.write("guest.save", image(8))
-        for change in ("chown 1 foreign", "chmod 777 foreign", "mount -t tmpfs t foreign; "
-                       "cp guest.save foreign; mount -o remount,ro foreign"):
+        for change in ("chown 1 foreign", "chmod 777 foreign", "chmod 775 foreign",
+                       "mount -t tmpfs t foreign; cp guest.save foreign; "
+                       "mount -o remount,ro foreign"):
             done = self.shell(f"""
                 mkdir -p foreign {STATEDIR}; mount -t tmpfs state {STATEDIR}
                 cp guest.save foreign/; {change}
