@@ -26,6 +26,13 @@ typedef enum {
     VIRT_HPT_ENCODING_KVM_BE,
 } VirtHptEncoding;
 
+/* What the kernel's file descriptor of this host uses */
+#if G_BYTE_ORDER == G_LITTLE_ENDIAN
+#    define VIRT_HPT_ENCODING_KVM VIRT_HPT_ENCODING_KVM_LE
+#else
+#    define VIRT_HPT_ENCODING_KVM VIRT_HPT_ENCODING_KVM_BE
+#endif
+
 #define VIRT_HPT_RECORD_HEADER_SIZE 8 /* bytes */
 #define VIRT_HPT_RECORD_MAX 65535     /* valid, or invalid, slots in one record */
 

@@ -57,9 +57,8 @@ outputPut(Output *output, const guint8 *data, gsize length, GError **error)
 static gboolean
 putHeader(Output *output, VirtHptEncoding encoding, guint64 slot, guint64 n, GError **error)
 {
-    guint8 data[VIRT_HPT_RECORD_HEADER_SIZE] = {0};
-    guint32 index = (guint32)slot;
-    guint16 valid = (guint16)n;
+    const VirtHptRecordHeader header = {.index = (guint32)slot, .valid = (guint16)n};
+    guint8 data[VIRT_HPT_RECORD_HEADER_SIZE];
 
     if (slot > G_MAXUINT32) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
@@ -67,15 +66,7 @@ putHeader(Output *output, VirtHptEncoding encoding, guint64 slot, guint64 n, GEr
                     (unsigned long long)slot, G_MAXUINT32);
         return FALSE;
     }
-    if (encoding == VIRT_HPT_ENCODING_KVM_LE) {
-        index = GUINT32_TO_LE(index);
-        valid = GUINT16_TO_LE(valid);
-    } else {
-        index = GUINT32_TO_BE(index);
-        valid = GUINT16_TO_BE(valid);
-    }
-    memcpy(data, &index, sizeof(index));
-    memcpy(data + 4, &valid, sizeof(valid));
+    virtHptRecordHeaderStore(header, encoding, data);
     return outputPut(output, data, sizeof(data), error);
 }
 

@@ -126,27 +126,6 @@ virtHptDecoderRestrict(VirtHptDecoder *decoder, VirtHptRecordCheckFunc func, gpo
     decoder->checkOpaque = opaque;
 }
 
-static VirtHptRecordHeader
-parseHeader(const guint8 *data, VirtHptEncoding encoding)
-{
-    VirtHptRecordHeader header;
-
-    memcpy(&header.index, data, sizeof(header.index));
-    memcpy(&header.valid, data + 4, sizeof(header.valid));
-    memcpy(&header.invalid, data + 6, sizeof(header.invalid));
-
-    if (encoding == VIRT_HPT_ENCODING_KVM_LE) {
-        header.index = GUINT32_FROM_LE(header.index);
-        header.valid = GUINT16_FROM_LE(header.valid);
-        header.invalid = GUINT16_FROM_LE(header.invalid);
-    } else {
-        header.index = GUINT32_FROM_BE(header.index);
-        header.valid = GUINT16_FROM_BE(header.valid);
-        header.invalid = GUINT16_FROM_BE(header.invalid);
-    }
-    return header;
-}
-
 /* 32 bits and twice 16 bits do not overflow 64 */
 static gboolean
 checkHeader(const VirtHptDecoder *decoder, const VirtHptRecordHeader *header, GError **error)
@@ -192,7 +171,7 @@ beginRecord(VirtHptDecoder *decoder, const guint8 *data, guint64 offset, GError 
         return TRUE;
     }
 
-    decoder->record = parseHeader(data, decoder->encoding);
+    decoder->record = virtHptRecordHeaderLoad(data, decoder->encoding);
     decoder->recordOffset = offset;
     if (!checkHeader(decoder, &decoder->record, error))
         return FALSE;
