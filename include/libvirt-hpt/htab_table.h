@@ -72,6 +72,7 @@ void virtHptTableSetWire(VirtHptTable *table, guint64 slot, const guint8 *hptes,
 void virtHptTableClear(VirtHptTable *table, guint64 slot, guint64 n);
 
 guint64 virtHptTableNextValid(const VirtHptTable *table, guint64 slot);
+guint64 virtHptTableNextValidBelow(const VirtHptTable *table, guint64 slot, guint64 limit);
 guint64 virtHptTableNextInvalid(const VirtHptTable *table, guint64 slot, guint64 limit);
 
 gboolean virtHptTableEqual(const VirtHptTable *a, const VirtHptTable *b);

@@ -324,16 +324,30 @@ findValid(const VirtHptTable *table, guint64 slot, guint64 end)
 guint64
 virtHptTableNextValid(const VirtHptTable *table, guint64 slot)
 {
-    assertRange(table, slot, 0);
+    return virtHptTableNextValidBelow(table, slot, table->slots);
+}
 
-    while ((slot = skipUntouched(table, slot)) < table->slots) {
-        guint64 end = (slot / CHUNK_SLOTS + 1) * CHUNK_SLOTS;
+/**
+ * virtHptTableNextValidBelow:
+ * @table: a table
+ * @slot: where to begin
+ * @limit: where to stop, at most the number of slots
+ *
+ * Returns: the first slot of [@slot, @limit) that holds an entry, or @limit if none does
+ */
+guint64
+virtHptTableNextValidBelow(const VirtHptTable *table, guint64 slot, guint64 limit)
+{
+    assertRange(table, limit, 0);
+
+    while (slot < limit && (slot = skipUntouched(table, slot)) < limit) {
+        guint64 end = MIN((slot / CHUNK_SLOTS + 1) * CHUNK_SLOTS, limit);
 
         slot = findValid(table, slot, end);
         if (slot < end)
             return slot;
     }
-    return table->slots;
+    return limit;
 }
 
 /**
