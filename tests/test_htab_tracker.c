@@ -608,6 +608,20 @@ testWriteStopsAtBadEntry(Fixture *f, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmphex(virtHptTableGet(f->table, 8).v, ==, V_PLAIN);
 }
 
+/* The kernel makes room first, then H_ENTER refuses the segment size */
+static void
+testRefusedEntryLeavesNone(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+    g_autoptr(GByteArray) unknown = makeRecord("5 1 0 4001000000000005 12194");
+    g_autoptr(GByteArray) reserved = makeRecord("5 1 0 8001000000000005 11194");
+
+    put(f, 5, V_PLAIN);
+    g_assert_cmpint(writeRecord(f, unknown, unknown->len), ==, -EINVAL);
+    g_assert_cmphex(virtHptTableGet(f->table, 5).v, ==, V_PLAIN);
+    g_assert_cmpint(writeRecord(f, reserved, reserved->len), ==, -EIO);
+    g_assert_cmphex(virtHptTableGet(f->table, 5).v, ==, 0);
+}
+
 static guint
 randomBelow(guint n)
 {
@@ -736,6 +750,7 @@ main(int argc, char **argv)
     ADD("what the kernel refuses is refused", testWriteRefusals);
     ADD("a write takes one whole record", testWriteTakesOneWholeRecord);
     ADD("a bad entry ends a write where it stands", testWriteStopsAtBadEntry);
+    ADD("an entry that H_ENTER refuses leaves an empty slot", testRefusedEntryLeavesNone);
     ADD("any passes over any changes make the same table", testConverges);
 
     return g_test_run();

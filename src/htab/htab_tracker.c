@@ -307,8 +307,9 @@ checkEntry(const VirtHptEntry *entry, guint64 slot, guint64 first, GError **erro
  * at their slots, those of n_invalid are emptied, and the slots are marked changed if there is a
  * reader.  A record with both counts 0 does nothing.
  *
- * On error the entries before the bad one have been written, as in the kernel.  Where the kernel
- * takes a record that is cut, or several at once, and misreads them, this refuses them.
+ * On error the entries before the bad one have been written, and with -EIO the bad one's slot is
+ * empty, as in the kernel.  Where the kernel takes a record that is cut, or several at once, and
+ * misreads them, this refuses them.
  *
  * Errors: %VIRT_HPT_ERROR_MALFORMED, always.
  *
@@ -346,6 +347,8 @@ virtHptTrackerWrite(VirtHptTracker *tracker,
         VirtHptEntry entry = loadEntry(data);
 
         status = checkEntry(&entry, slot, header.index, error);
+        if (status == -EIO) /* H_ENTER refuses it once the old entry is gone */
+            virtHptTrackerInvalidate(tracker, slot);
         if (status < 0)
             return status;
         virtHptTrackerSet(tracker, slot, &entry);
