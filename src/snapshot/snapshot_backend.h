@@ -108,6 +108,7 @@ struct _VirtHptBackend {
 extern const VirtHptBackend virtHptBackendExternal;
 extern const VirtHptBackend virtHptBackendSave;
 
+VirtHptPlace *virtHptBackendOpenImage(const VirtHptSnapshot *snapshot, GError **error);
 gboolean virtHptBackendSaveGuest(VirtHptGuest *guest, const char *path, GError **error);
 gboolean virtHptBackendRestoreGuest(VirtHptGuest *guest, const char *path, GError **error);
 gboolean virtHptBackendIsWhole(const char *path);

@@ -67,6 +67,27 @@ virtHptDryRunOpenTemporary(GError **error)
     return fd;
 }
 
+/**
+ * virtHptDryRunWriteTemporary:
+ * @data: bytes to append
+ * @length: of @data
+ * @opaque: (type int *): what virtHptDryRunOpenTemporary() returned
+ * @error: set on failure: %VIRT_HPT_ERROR_IO
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptDryRunWriteTemporary(const guint8 *data, gsize length, gpointer opaque, GError **error)
+{
+    const int *fd = opaque;
+
+    if ((gsize)full_write(*fd, data, length) == length)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
+                g_strerror(errno));
+    return FALSE;
+}
+
 /* A program in the build tree uses the helper there; any other the installed one. */
 static char *
 findHelper(void)
@@ -76,18 +97,6 @@ findHelper(void)
     if (self && g_str_has_prefix(self, BUILDDIR "/"))
         return g_strdup(BUILDDIR "/src/dryrun/" HELPER);
     return g_strdup(PKGLIBEXECDIR "/" HELPER);
-}
-
-static gboolean
-writeFd(const guint8 *data, gsize length, gpointer opaque, GError **error)
-{
-    const int *fd = opaque;
-
-    if ((gsize)full_write(*fd, data, length) == length)
-        return TRUE;
-    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
-                g_strerror(errno));
-    return FALSE;
 }
 
 static int
@@ -101,7 +110,8 @@ makeSkeleton(const char *name,
 
     if (fd < 0)
         return -1;
-    if (!virtHptSkeletonWrite(state, name, table, domainXml, writeFd, &fd, error) ||
+    if (!virtHptSkeletonWrite(state, name, table, domainXml, virtHptDryRunWriteTemporary, &fd,
+                              error) ||
         lseek(fd, 0, SEEK_SET) < 0) {
         close(fd);
         return -1;

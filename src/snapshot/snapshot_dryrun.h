@@ -44,6 +44,10 @@ typedef struct {
 } VirtHptDryRunReport;
 
 int virtHptDryRunOpenTemporary(GError **error);
+gboolean virtHptDryRunWriteTemporary(const guint8 *data,
+                                     gsize length,
+                                     gpointer opaque,
+                                     GError **error);
 
 VirtHptDryRunReport *virtHptDryRun(const char *name,
                                    const char *domainXml,

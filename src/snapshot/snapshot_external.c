@@ -46,12 +46,6 @@ externalLocate(const VirtHptSnapshot *snapshot, GError **error)
     return NULL;
 }
 
-static VirtHptPlace *
-externalOpen(const VirtHptSnapshot *snapshot, GError **error)
-{
-    return virtHptPlaceOpen(snapshot->image, error);
-}
-
 static void
 appendDisk(GString *xml, const VirtHptDiskSpec *disk)
 {
@@ -443,7 +437,7 @@ const VirtHptBackend virtHptBackendExternal = {
     .name = "external",
     .probe = externalProbe,
     .locate = externalLocate,
-    .open = externalOpen,
+    .open = virtHptBackendOpenImage,
     .prepare = externalPrepare,
     .create = externalCreate,
     .revert = externalRevert,

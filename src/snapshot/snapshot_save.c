@@ -32,8 +32,15 @@ saveLocate(const VirtHptSnapshot *snapshot, GError **error G_GNUC_UNUSED)
     return g_strdup(snapshot->image);
 }
 
-static VirtHptPlace *
-saveOpen(const VirtHptSnapshot *snapshot, GError **error)
+/**
+ * virtHptBackendOpenImage:
+ * @snapshot: a snapshot whose memory is a file of its own, in the format of a save image
+ * @error: set on failure: what virtHptPlaceOpen() sets
+ *
+ * Returns: (transfer full): that file, or %NULL
+ */
+VirtHptPlace *
+virtHptBackendOpenImage(const VirtHptSnapshot *snapshot, GError **error)
 {
     return virtHptPlaceOpen(snapshot->image, error);
 }
@@ -72,7 +79,7 @@ const VirtHptBackend virtHptBackendSave = {
     .name = "save",
     .probe = saveProbe,
     .locate = saveLocate,
-    .open = saveOpen,
+    .open = virtHptBackendOpenImage,
     .create = saveCreate,
     .revert = saveRevert,
     .remove = saveRemove,

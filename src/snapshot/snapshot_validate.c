@@ -15,7 +15,6 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "full-write.h"
 #include "libvirt-hpt/htab_diff.h"
 #include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validate.h"
@@ -247,18 +246,6 @@ closeState(Validation *validation)
     validation->state = -1;
 }
 
-static gboolean
-writeState(const guint8 *data, gsize length, gpointer opaque, GError **error)
-{
-    const Validation *validation = opaque;
-
-    if ((gsize)full_write(validation->state, data, length) == length)
-        return TRUE;
-    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
-                g_strerror(errno));
-    return FALSE;
-}
-
 /* A level that cannot be run is an error only where it is asked for. */
 static gboolean
 skipDryRun(Validation *validation,
@@ -370,7 +357,8 @@ loadState(Validation *validation, const VirtHptSubject *subject, GError **error)
 
     if (keep && (validation->state = virtHptDryRunOpenTemporary(error)) < 0)
         return FALSE;
-    return virtHptRecordLoadState(subject->record, keep ? writeState : NULL, validation, error);
+    return virtHptRecordLoadState(subject->record, keep ? virtHptDryRunWriteTemporary : NULL,
+                                  &validation->state, error);
 }
 
 /* Opens a record for validation: its descriptor, its table and its machine state. */
@@ -453,8 +441,8 @@ validateImage(Validation *validation, const char *path, GError **error)
         validation->state = virtHptDryRunOpenTemporary(error);
         if (validation->state < 0)
             return FALSE;
-        options.stream.state = writeState;
-        options.stream.opaque = validation;
+        options.stream.state = virtHptDryRunWriteTemporary;
+        options.stream.opaque = &validation->state;
     }
     subject = virtHptSubjectOpenFull(path, &options, &local);
     if (!subject)
