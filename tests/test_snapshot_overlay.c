@@ -100,6 +100,37 @@ testReserve(void)
     g_rmdir(dir);
 }
 
+/* The tool is run by root, with an environment that may be somebody else's */
+static void
+testPath(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
+    g_autofree char *base = g_build_filename(dir, "base", NULL);
+    g_autofree char *program = g_build_filename(dir, "qemu-img", NULL);
+    g_autofree char *trace = g_build_filename(dir, "trace", NULL);
+    g_autofree char *script = g_strdup_printf("#!/bin/sh\necho >'%s'\n", trace);
+    g_autofree char *path = g_strconcat(dir, ":", g_getenv("PATH"), NULL);
+    g_autofree char *before = g_strdup(g_getenv("PATH"));
+    g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
+    gboolean made;
+
+    g_assert_true(g_file_set_contents(base, "", 0, NULL));
+    g_assert_true(g_file_set_contents(program, script, -1, NULL));
+    g_assert_cmpint(g_chmod(program, 0755), ==, 0);
+    g_assert_true(virtHptOverlayReserve(overlay, "a", &error));
+    g_setenv("PATH", path, TRUE);
+    made = virtHptOverlayFormat(overlay, &error);
+    g_setenv("PATH", before, TRUE);
+    g_assert_false(g_file_test(trace, G_FILE_TEST_EXISTS));
+    /* A machine that builds need not have qemu-img. */
+    g_assert_true(made == g_file_test(QEMU_IMG, G_FILE_TEST_IS_EXECUTABLE));
+    virtHptOverlayRemove(overlay);
+    g_unlink(program);
+    g_unlink(base);
+    g_rmdir(dir);
+}
+
 static void
 testJournal(void)
 {
@@ -210,6 +241,7 @@ main(int argc, char **argv)
     g_test_add_func("/snapshot/overlay/takes-the-place-of-its-base", testEdit);
     g_test_add_func("/snapshot/overlay/needs-its-disk", testNoDisk);
     g_test_add_func("/snapshot/overlay/takes-no-name-that-is-taken", testReserve);
+    g_test_add_func("/snapshot/overlay/runs-no-program-from-the-path", testPath);
     g_test_add_func("/snapshot/journal/reads-back-as-written", testJournal);
     g_test_add_func("/snapshot/keep/gives-a-file-its-name-again", testKeep);
     g_test_add_func("/snapshot/save/is-whole-in-every-format", testWhole);

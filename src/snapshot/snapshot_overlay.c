@@ -109,20 +109,25 @@ virtHptOverlayReserve(VirtHptOverlay *overlay, const char *label, GError **error
  * @overlay: an overlay with an empty file
  * @error: set on failure: %VIRT_HPT_ERROR_FAILED with what qemu-img said
  *
- * Makes the file an empty qcow2 layer above the base.
+ * Makes the file an empty qcow2 layer above the base.  The qemu-img is the one that was found when
+ * this was built, and the caller's environment has no say.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
 virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error)
 {
+    static char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C", NULL};
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
+        G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
     g_autoptr(GSubprocess) process = NULL;
     g_autofree char *said = NULL;
     g_autoptr(GError) local = NULL;
 
-    process = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
-                               &local, "qemu-img", "create", "-q", "-f", "qcow2", "-F",
-                               overlay->format, "-b", overlay->base, "--", overlay->path, NULL);
+    g_subprocess_launcher_set_environ(launcher, environment);
+    process = g_subprocess_launcher_spawn(launcher, &local, QEMU_IMG, "create", "-q", "-f", "qcow2",
+                                          "-F", overlay->format, "-b", overlay->base, "--",
+                                          overlay->path, NULL);
     if (process && g_subprocess_communicate_utf8(process, NULL, NULL, NULL, &said, &local) &&
         g_subprocess_get_successful(process))
         return TRUE;
