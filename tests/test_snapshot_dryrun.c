@@ -46,6 +46,11 @@ static const AnswerCase cases[] = {
     {"half-a-line", "{\"verdict\":\"restored\"}", VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed", NULL},
     {"empty-line", "\n{\"verdict\":\"restored\"}\n", VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed",
      NULL},
+    {"comment", "/* x */ {\"verdict\":\"restored\"}\n", VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed",
+     NULL},
+    {"brackets-in-a-string",
+     "{\"verdict\":\"refused\",\"message\":\"\\\"]}[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}\n",
+     VIRT_HPT_DRY_RUN_REFUSED, "qemu-refused", "]}[["},
     {"not-json", "restored\n", VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed", NULL},
     {"array", "[\"restored\"]\n", VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed", NULL},
     {"verdict-no-string", "{\"verdict\":[\"restored\"]}\n", VIRT_HPT_DRY_RUN_UNKNOWN,
@@ -68,6 +73,21 @@ testAnswer(gconstpointer opaque)
     g_assert_true(report->message || report->outcome == VIRT_HPT_DRY_RUN_RESTORED);
 }
 
+/* Deeper than any stack, and not deeper than the bound on an answer */
+static void
+testDeepAnswer(void)
+{
+    g_autoptr(GString) answer = g_string_new("{\"verdict\":\"restored\",\"log\":");
+    g_autoptr(VirtHptDryRunReport) report = NULL;
+
+    for (guint i = 0; i < 120000; i++)
+        g_string_append_c(answer, '[');
+    g_string_append_c(answer, '\n');
+    report = virtHptDryRunReportParse(answer->str);
+    g_assert_cmpint(report->outcome, ==, VIRT_HPT_DRY_RUN_UNKNOWN);
+    g_assert_cmpstr(report->code, ==, "dry-run-failed");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -77,5 +97,6 @@ main(int argc, char **argv)
 
         g_test_add_data_func(path, &cases[i], testAnswer);
     }
+    g_test_add_func("/snapshot/dry-run/answer-too-deep", testDeepAnswer);
     return g_test_run();
 }

@@ -10,6 +10,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "qemu/qemu_json.h"
 #include "qemu/qemu_monitor.h"
 
 static char *
@@ -56,17 +57,11 @@ refuseCommand(const char *command, JsonNode *failure, GError **error)
 static JsonNode *
 parseReply(const char *command, const char *reply, GError **error)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
     gsize length = reply ? strnlen(reply, VIRT_HPT_MONITOR_REPLY_MAX + 1) : 0;
-    JsonNode *root;
+    g_autoptr(JsonNode) root =
+        length <= VIRT_HPT_MONITOR_REPLY_MAX ? virtHptJsonParse(reply, length) : NULL;
     JsonObject *object;
 
-    if (length == 0 || length > VIRT_HPT_MONITOR_REPLY_MAX ||
-        !json_parser_load_from_data(parser, reply, (gssize)length, NULL)) {
-        refuseReply(command, error);
-        return NULL;
-    }
-    root = json_parser_get_root(parser);
     if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
         refuseReply(command, error);
         return NULL;

@@ -21,12 +21,12 @@
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
-#include <json-glib/json-glib.h>
 
 #include "conf/dryrun_conf.h"
 #include "conf/xml_util.h"
 #include "full-write.h"
 #include "qemu/qemu_dryrun.h"
+#include "qemu/qemu_json.h"
 #include "safe-read.h"
 #include "snapshot/snapshot_dryrun.h"
 
@@ -164,17 +164,15 @@ getString(JsonObject *object, const char *name)
 VirtHptDryRunReport *
 virtHptDryRunReportParse(const char *answer)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
     const char *end = strchr(answer, '\n');
+    g_autoptr(JsonNode) root = end ? virtHptJsonParse(answer, (gsize)(end - answer)) : NULL;
     const char *verdict;
     JsonObject *object;
-    JsonNode *root;
 
-    if (!end || !json_parser_load_from_data(parser, answer, end - answer, NULL))
+    if (!root)
         return reportNew(VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed",
                          _("the helper ended without a verdict"), NULL);
-    root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root))
+    if (!JSON_NODE_HOLDS_OBJECT(root))
         return reportNew(VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-failed",
                          _("the helper's verdict is not understood"), NULL);
     object = json_node_get_object(root);
