@@ -35,6 +35,7 @@ static const AcceptedCase accepted[] = {
     {"every-device", "-fallback-out.xml", {FALSE, TRUE}, FALSE, TRUE},
     {"passthrough-cpu", "-out.xml", {TRUE, TRUE}, TRUE, FALSE},
     {"passthrough-cpu", "-fallback-out.xml", {FALSE, TRUE}, FALSE, TRUE},
+    {"untyped", "-out.xml", {TRUE, TRUE}, FALSE, FALSE},
     {"numa", "-out.xml", {TRUE, TRUE}, TRUE, FALSE},
     {"host-resources", "-out.xml", {TRUE, TRUE}, TRUE, FALSE},
     {"user-network", "-out.xml", {TRUE, TRUE}, FALSE, FALSE},

@@ -158,6 +158,17 @@ findElement(const VirtHptDryRunElement *rules, const xmlNode *node)
     return NULL;
 }
 
+/* What libvirt would choose for an attribute that is not there may be a resource of the host's, as
+ * is the terminal of a serial port without a type. */
+static void
+addFixed(xmlNode *copy, const VirtHptDryRunElement *rule)
+{
+    for (const VirtHptDryRunAttribute *a = rule->attributes; a && a->name; a++) {
+        if (a->kind == VIRT_HPT_DRY_RUN_FIXED && !xmlHasProp(copy, BAD_CAST a->name))
+            xmlNewProp(copy, BAD_CAST a->name, BAD_CAST a->arg);
+    }
+}
+
 static gboolean
 copyAttributes(xmlNode *copy,
                xmlNode *node,
@@ -178,6 +189,7 @@ copyAttributes(xmlNode *copy,
             text = allowed->arg;
         xmlNewProp(copy, BAD_CAST allowed->name, BAD_CAST text);
     }
+    addFixed(copy, rule);
     return TRUE;
 }
 
