@@ -170,6 +170,19 @@ rememberBandwidth(Capture *capture, GError **error)
     return TRUE;
 }
 
+/* QEMU keeps what it was passed until a migration has taken it. */
+static void
+closePassed(const Capture *capture)
+{
+    g_autoptr(JsonBuilder) arguments = json_builder_new();
+
+    json_builder_begin_object(arguments);
+    json_builder_set_member_name(arguments, "fdname");
+    json_builder_add_string_value(arguments, FD_NAME);
+    json_builder_end_object(arguments);
+    virtHptMonitorRun(capture->domain, "closefd", json_builder_get_root(arguments), NULL);
+}
+
 static gboolean
 startMigration(Capture *capture, GError **error)
 {
@@ -193,6 +206,8 @@ startMigration(Capture *capture, GError **error)
     json_builder_end_object(arguments);
     capture->started =
         virtHptMonitorRun(capture->domain, "migrate", json_builder_get_root(arguments), error);
+    if (!capture->started)
+        closePassed(capture);
     return capture->started;
 }
 
