@@ -396,25 +396,40 @@ externalSettle(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
-/* Whether the domain's disks still lie above the layers that the snapshot made.  After a revert
+/* Whether a disk of @domain, or a layer that it lies above, is the file @path. */
+static gboolean
+hasLayer(const xmlDoc *domain, const char *path)
+{
+    for (xmlNode *disk = firstDisk(domain); disk; disk = virtHptXmlNext(disk->next, "disk")) {
+        for (xmlNode *layer = disk; layer; layer = virtHptXmlChild(layer, "backingStore")) {
+            gboolean block;
+            g_autofree char *source = diskSource(layer, &block);
+
+            if (g_strcmp0(source, path) == 0)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Whether the domain's disks lie no more above the layers that the snapshot made.  After a revert
  * they do not, and libvirt before 9.9.0, which was not told, could not merge anything. */
 static gboolean
 isAbandoned(const VirtHptSnapshot *snapshot)
 {
-    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(snapshot->guest->domain, 0);
+    /* In doubt libvirt is asked to do it, and says why it cannot. */
+    g_autoptr(xmlDoc) domain = readDomain(snapshot->guest, 0, NULL);
     xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
 
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; xml && disk;
+    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; domain && disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
         g_autofree char *layer = diskSource(disk, &block);
-        g_autofree char *quoted = layer ? g_markup_escape_text(layer, -1) : NULL;
 
-        /* In doubt libvirt is asked to do it, and says why it cannot. */
-        if (quoted && strstr(xml, quoted))
+        if (layer && hasLayer(domain, layer))
             return FALSE;
     }
-    return xml != NULL;
+    return domain != NULL;
 }
 
 static gboolean
