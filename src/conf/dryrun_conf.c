@@ -332,6 +332,26 @@ findChild(const xmlNode *parent, const char *name)
     return parent ? virtHptXmlChild(parent, name) : NULL;
 }
 
+/*
+ * The page sizes that a guest may use are a capability of its machine, which the stream holds.  It
+ * is a number of the machine type's, or <maxpagesize>; but with KVM QEMU wants RAM in pages of that
+ * size, and before pseries-3.0 it took the number from RAM (QEMU 7.2 hw/ppc/spapr_caps.c
+ * default_caps_with_cpu(), spapr_check_pagesize()).
+ */
+static gboolean
+checkHugePages(xmlNode *root,
+               const char *machine,
+               const VirtHptDryRunContext *context,
+               GError **error)
+{
+    xmlNode *pages = findChild(findChild(root, "memoryBacking"), "hugepages");
+    xmlNode *limit = findChild(findChild(findChild(root, "features"), "hpt"), "maxpagesize");
+
+    if (!pages || !context->def->kvm || (!limit && !g_str_has_prefix(machine, "pseries-2.")))
+        return TRUE;
+    return refuseElement(context, pages, error);
+}
+
 /* What a domain must have to be one that can be dry-run. */
 static gboolean
 checkDomain(xmlNode *root, VirtHptDryRunContext *context, GError **error)
@@ -349,7 +369,7 @@ checkDomain(xmlNode *root, VirtHptDryRunContext *context, GError **error)
         return refuseValue(context, os, "arch", "", error);
     context->def->kvm = g_str_equal(type, "kvm") && context->host->kvm;
     context->def->fallback = g_str_equal(type, "kvm") && !context->host->kvm;
-    return TRUE;
+    return checkHugePages(root, machine, context, error);
 }
 
 static char *

@@ -453,11 +453,12 @@ static const VirtHptDryRunElement domainRules[] = {
             ATTRIBUTES(NUMBER("id"), YES_NO("enabled"), YES_NO("hotpluggable"), NUMBER("order")),
         }),
     },
-    /* Where RAM comes from: a dry run touches none of it.  Large pages are not among this: with
-     * KVM they decide about cap-hpt-max-page-size. */
+    /* Where RAM comes from: a dry run touches none of it.  Where large pages matter all the same
+     * the domain is refused before. */
     {
         .name = "memoryBacking",
-        CHILDREN(DROP("nosharepages"),
+        CHILDREN(DROP("hugepages"),
+                 DROP("nosharepages"),
                  DROP("locked"),
                  DROP("source"),
                  DROP("access"),
