@@ -14,15 +14,26 @@ G_BEGIN_DECLS
  * DryRun:
  * @disks: empty disks that the domain XML names
  * @timeout: seconds that the whole may take
+ * @kvm: whether the guest is one of KVM's
+ * @account: number of QEMU's user and group
  * @cache: shared directory of libvirt's capability cache, open, or -1: there is none
  * @cacheLock: the lock on @cache that the first run holds, or -1
  */
 typedef struct {
     guint disks;
     guint timeout;
+    gboolean kvm;
+    guint account;
     int cache;
     int cacheLock;
 } DryRun;
+
+/* dryrun_account.c */
+gboolean virtHptAccountChoose(guint *id, GError **error);
+gboolean virtHptAccountWrite(guint id, GError **error);
+
+/* dryrun_root.c */
+gboolean virtHptRootEnter(const DryRun *run, GError **error);
 
 /* dryrun_world.c */
 gboolean virtHptWorldEnter(GError **error);

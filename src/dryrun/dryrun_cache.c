@@ -112,8 +112,11 @@ lockCache(const DryRun *run)
 void
 virtHptCacheOpen(DryRun *run)
 {
-    g_mkdir_with_parents(CACHE_DIR, 0700);
-    run->cache = open(CACHE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    /* libvirt asks QEMU anew where KVM has come or gone */
+    const char *path = run->kvm ? CACHE_DIR "/kvm" : CACHE_DIR;
+
+    g_mkdir_with_parents(path, 0700);
+    run->cache = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (run->cache >= 0 && !isOurs(run->cache, S_IFDIR)) {
         close(run->cache);
         run->cache = -1;

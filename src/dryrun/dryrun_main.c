@@ -71,6 +71,8 @@ virtHptDryRunSay(const char *verdict, const char *message, const char *log)
 static void G_GNUC_NORETURN
 runLibvirt(DryRun *run)
 {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        _exit(EXIT_FAILURE);
     virtHptRestore(run);
     _exit(EXIT_SUCCESS);
 }
@@ -134,7 +136,7 @@ runNamespace(DryRun *run)
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 
-    if (!virtHptWorldEnter(&error)) {
+    if (!virtHptAccountChoose(&run->account, &error) || !virtHptWorldEnter(&error)) {
         virtHptDryRunSay("unavailable", error->message, NULL);
         return;
     }
@@ -168,6 +170,7 @@ main(int argc, char **argv)
     int timeout = TIMEOUT_DEFAULT;
     const GOptionEntry entries[] = {
         {"disks", 0, 0, G_OPTION_ARG_INT, &disks, "Empty disks that the domain needs", "N"},
+        {"kvm", 0, 0, G_OPTION_ARG_NONE, &run.kvm, "The guest is one of KVM's", NULL},
         {"timeout", 0, 0, G_OPTION_ARG_INT, &timeout, "Seconds that it may take", "N"},
         {0},
     };

@@ -3,18 +3,16 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * In it /run is empty and private: no system D-Bus, no daemon of libvirt's, no run but this one,
- * and the directory that libvirt works in.  Network cards get tap devices that lead nowhere.
+ * In it there is no system D-Bus, no daemon of libvirt's, no run but this one.  Network cards get
+ * tap devices that lead nowhere.
  */
 
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,38 +63,13 @@ virtHptWorldEnter(GError **error)
 }
 
 static gboolean
-mountAll(GError **error)
+makeDisks(const DryRun *run, GError **error)
 {
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ||
-        mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
-        return fail("cannot mount private directories", error);
-    return TRUE;
-}
-
-/* An unprivileged account: libvirt's own for QEMU (Debian's and Fedora's name), or nobody's. */
-static const struct passwd *
-findUser(void)
-{
-    static const char *const names[] = {"libvirt-qemu", "qemu", "nobody"};
-
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        const struct passwd *user = getpwnam(names[i]); /* NOLINT(concurrency-mt-unsafe) */
-
-        if (user && user->pw_uid != 0)
-            return user;
-    }
-    return NULL;
-}
-
-static gboolean
-makeDisks(guint disks, const struct passwd *user, GError **error)
-{
-    for (guint i = 0; i < disks; i++) {
+    for (guint i = 0; i < run->disks; i++) {
         g_autofree char *path = g_strdup_printf(VIRT_HPT_DRY_RUN_DISK, i);
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         gboolean ok = fd >= 0 && ftruncate(fd, VIRT_HPT_DRY_RUN_DISK_BYTES) == 0 &&
-                      fchown(fd, user->pw_uid, user->pw_gid) == 0;
+                      fchown(fd, run->account, run->account) == 0;
 
         if (!ok)
             fail("cannot make a disk", error);
@@ -120,25 +93,19 @@ makeDisks(guint disks, const struct passwd *user, GError **error)
 gboolean
 virtHptWorldSetUp(const DryRun *run, GError **error)
 {
-    const struct passwd *user = findUser();
     g_autofree char *text = NULL;
 
-    if (!user) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                    "there is no account 'libvirt-qemu', 'qemu' or 'nobody'");
-        return FALSE;
-    }
     umask(0022);
-    if (!mountAll(error))
+    if (!virtHptRootEnter(run, error))
         return FALSE;
     for (gsize i = 0; i < G_N_ELEMENTS(directories); i++) {
         /* QEMU's user passes through, and lists nothing */
         if (mkdir(directories[i], 0711) < 0)
             return fail(directories[i], error);
     }
-    text = g_strdup_printf("%suser = \"+%u\"\ngroup = \"+%u\"\n", configuration, user->pw_uid,
-                           user->pw_gid);
+    text = g_strdup_printf("%suser = \"+%u\"\ngroup = \"+%u\"\n", configuration, run->account,
+                           run->account);
     if (!g_file_set_contents(VIRT_HPT_DRY_RUN_DIR "/etc/qemu.conf", text, -1, error))
         return FALSE;
-    return makeDisks(run->disks, user, error);
+    return makeDisks(run, error);
 }

@@ -215,12 +215,12 @@ readAnswer(int fd, guint timeout)
 
 /* Runs the helper on an image, which it takes. */
 static char *
-runHelper(int image, guint disks, guint timeout, GError **error)
+runHelper(int image, const VirtHptDryRunDef *def, guint timeout, GError **error)
 {
     g_autofree char *helper = findHelper();
-    g_autofree char *disksArg = g_strdup_printf("--disks=%u", disks);
+    g_autofree char *disksArg = g_strdup_printf("--disks=%u", def->disks);
     g_autofree char *timeoutArg = g_strdup_printf("--timeout=%u", timeout);
-    const char *const argv[] = {helper, disksArg, timeoutArg, NULL};
+    const char *const argv[] = {helper, disksArg, timeoutArg, def->kvm ? "--kvm" : NULL, NULL};
     g_autoptr(GSubprocessLauncher) launcher =
         g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_SILENCE);
     g_autoptr(GSubprocess) process = NULL;
@@ -295,7 +295,7 @@ virtHptDryRun(const char *name,
     image = makeSkeleton(name, state, table, def->xml, error);
     if (image < 0)
         return NULL;
-    answer = runHelper(image, def->disks, timeout ? timeout : VIRT_HPT_DRY_RUN_TIMEOUT, &local);
+    answer = runHelper(image, def, timeout ? timeout : VIRT_HPT_DRY_RUN_TIMEOUT, &local);
     report = answer
                  ? virtHptDryRunReportParse(answer)
                  : reportNew(VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-unavailable", local->message, NULL);
