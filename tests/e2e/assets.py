@@ -27,6 +27,9 @@ from typing import Iterator
 KERNEL_PACKAGE = "linux-image-powerpc64le"
 BUSYBOX_PACKAGE = "busybox-static"
 
+# Tried in this order when the mirror has no whole index for the machine's own release
+RELEASES = ("bookworm", "trixie")
+
 # In insmod order; some are built into newer kernels
 MODULES = (
     "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
@@ -92,6 +95,13 @@ Dir::Etc::main "/dev/null";
 Dir::Etc::parts "{root}/parts";
 """)
 
+    def use_sources(self, lines: str) -> None:
+        """Fetch from these sources and no others."""
+        sources = self.root / "sources.list"
+        sources.write_text(lines)
+        with open(self.config, "a", encoding="utf-8") as config:
+            config.write(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n')
+
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run an apt tool with the private configuration."""
         env = dict(os.environ, APT_CONFIG=str(self.config), LC_ALL="C",
@@ -127,12 +137,33 @@ def _find(root: Path, name: str) -> Path:
     return found[0]
 
 
+def _sources(codename: str) -> str:
+    """Where a release is, on the mirrors of this machine."""
+    script = Path(__file__).parents[1] / "apt-sources"
+    return subprocess.run([script, codename], check=True, capture_output=True, text=True).stdout
+
+
+def _download(apt: PrivateApt) -> list[Path]:
+    """The kernel and busybox: of this machine's release, or of one that the mirror has whole."""
+    try:
+        return apt.download(apt.kernel_image(), BUSYBOX_PACKAGE)
+    except AssetError as error:
+        reasons = [str(error)]
+    for codename in RELEASES:
+        apt.use_sources(_sources(codename))
+        try:
+            return apt.download(apt.kernel_image(), BUSYBOX_PACKAGE)
+        except AssetError as error:
+            reasons.append(f"{codename}: {error}")
+    raise AssetError("\n".join(reasons))
+
+
 def _fetch(target: Path) -> None:
     """Fill the (new) directory target with vmlinux, busybox, modules/ and versions.json."""
     with tempfile.TemporaryDirectory(prefix="apt.", dir=target.parent) as scratch:
         root = Path(scratch)
         apt = PrivateApt(root / "apt")
-        debs = apt.download(apt.kernel_image(), BUSYBOX_PACKAGE)
+        debs = _download(apt)
         versions = {}
         for deb in debs:
             name, version = deb.name.split("_")[:2]
