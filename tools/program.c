@@ -75,10 +75,14 @@ runHelp(VirtHptTool *tool, int argc, char **argv)
 {
     char option[] = "--help";
     char *request[] = {NULL, option, NULL};
+    VirtHptExit status = VIRT_HPT_EXIT_FAILED;
+    gboolean help = FALSE;
 
+    if (!virtHptOptionsParseLeading(tool, &argc, &argv, &help, &status))
+        return status;
     if (argc > 2)
         return virtHptToolUsage(tool, _("unexpected operand '%s'"), argv[2]);
-    if (argc < 2 || argv[1][0] == '-' || g_str_equal(argv[1], "help")) {
+    if (help || argc < 2 || g_str_equal(argv[1], "help")) {
         printHelp(tool);
         return VIRT_HPT_EXIT_GOOD;
     }

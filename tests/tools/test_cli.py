@@ -36,6 +36,7 @@ class CommandLine(virthpt.Case):
                 for option in "--connect=URI", "--json", "--quiet", "--help", "--version":
                     self.assertIn(option, text)
                 self.assertEqual(self.run_ok("help", command), text)
+                self.assertEqual(self.run_ok("help", "-q", command), text)
                 self.assertEqual(self.run_ok(command, "-h"), text)
                 self.assertEqual(self.run_ok(command, "some", "file", "--help"), text)
 
@@ -48,7 +49,7 @@ class CommandLine(virthpt.Case):
                 self.assertEqual(self.run_ok(*words), text)
 
     def test_version(self):
-        for words in ["--version"], ["-V"], ["inspect", "--version"]:
+        for words in (["--version"], ["-V"], ["inspect", "--version"], ["help", "-V"]):
             with self.subTest(words):
                 self.assertRegex(self.run_ok(*words), r"^virt-hpt \(libvirt-hpt\) \d+\.\d+\.\d+\n$")
 
@@ -77,7 +78,8 @@ class CommandLine(virthpt.Case):
     def test_wrong_usage(self):
         for words in ([], ["frobnicate"], ["--frobnicate"], ["inspect"], ["inspect", "a", "b"],
                       ["inspect", "--frobnicate", "a"], ["inspect", "-x", "a"], ["-c"],
-                      ["inspect", "a", "-c"], ["help", "frobnicate"], ["help", "inspect", "check"],
+                      ["inspect", "a", "-c"], ["help", "frobnicate"], ["help", "-x"],
+                      ["help", "--frobnicate"], ["help", "inspect", "check"],
                       ["inspect", "--quiet=yes", "a"], ["--quiet=yes", "inspect", "a"],
                       ["extract", "--force=no", "-o", "x", "a"], ["INSPECT", "a"], [""]):
             with self.subTest(words):
