@@ -132,9 +132,10 @@ virtHptRecordOpenAt(const VirtHptLocation *location, GError **error)
 /**
  * virtHptRecordOpen:
  * @path: of a record directory
- * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND, %VIRT_HPT_ERROR_UNTRUSTED where a link or
- *   somebody else's file lies in its place, %VIRT_HPT_ERROR_DAMAGED where it lacks its descriptor,
- *   %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_LIMIT, %VIRT_HPT_ERROR_IO
+ * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND also for another directory,
+ *   %VIRT_HPT_ERROR_UNTRUSTED where a link or somebody else's file lies in its place,
+ *   %VIRT_HPT_ERROR_DAMAGED where it lacks its descriptor, %VIRT_HPT_ERROR_MALFORMED,
+ *   %VIRT_HPT_ERROR_LIMIT, %VIRT_HPT_ERROR_IO
  *
  * Returns: (transfer full): the record, its descriptor checked, or %NULL
  */
@@ -142,8 +143,22 @@ VirtHptRecord *
 virtHptRecordOpen(const char *path, GError **error)
 {
     g_autoptr(VirtHptLocation) location = virtHptLocationOfPath(path, error);
+    g_autoptr(GError) local = NULL;
+    VirtHptRecord *record;
 
-    return location ? virtHptRecordOpenAt(location, error) : NULL;
+    if (!location)
+        return NULL;
+    record = virtHptRecordOpenAt(location, &local);
+    if (record)
+        return record;
+    if (g_error_matches(local, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED) &&
+        !g_str_has_suffix(location->name, VIRT_HPT_RECORD_SUFFIX))
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' is a directory without '%2$s': expected an image or a record"), path,
+                    VIRT_HPT_RECORD_DESCRIPTOR);
+    else
+        g_propagate_error(error, g_steal_pointer(&local));
+    return NULL;
 }
 
 /**

@@ -126,7 +126,11 @@ class CommandLine(virthpt.Case):
 
     def test_directory_that_is_no_record(self):
         (self.dir / "dir").mkdir()
-        self.run_error("inspect", "dir", status=FAILED)
+        for path in "dir", "dir/", "dir/.", ".":
+            for command in "inspect", "check", "entry-list", "record", "validate":
+                with self.subTest(path=path, command=command):
+                    message = self.run_error(command, path, status=FAILED, code="not-found")
+                    self.assertIn(f"'{path}' is a directory", message)
 
     def test_unsupported_image(self):
         name = self.write("x.save", streams.save_image(b"\x1f\x8b" + bytes(1000), form=1))
