@@ -3,27 +3,43 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 _virt_hpt() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local commands="inspect check entry-list decode extract record validate help
         snapshot-create-as snapshot-list snapshot-info snapshot-dumpxml snapshot-validate
         snapshot-revert snapshot-delete"
     local options="--connect --json --quiet --help --version"
-    local word command="" i
+    local command="" cur prev before="" words i
 
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word=${COMP_WORDS[i]}
-        case $word in
+    # Not COMP_WORDS: bash splits them at the ':' of a URI and the '=' of an option, too
+    IFS=$' \t\n' read -ra words <<<"${COMP_LINE:0:COMP_POINT}."
+    words[-1]=${words[-1]%.}
+    while [[ ${#words[@]} -gt 1 && ${words[0]} != "$1" ]]; do
+        words=("${words[@]:1}")
+    done
+    [[ ${#words[@]} -gt 1 ]] || return
+
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        case ${words[i]} in
         -c | --connect) ((i++)) ;;
         -*) ;;
         *)
-            command=$word
+            command=${words[i]}
             break
             ;;
         esac
     done
 
+    cur=${words[-1]} prev=${words[-2]}
+    if [[ $cur == --*=* ]]; then
+        prev=${cur%%=*} cur=${cur#*=}
+    fi
+
     case $prev in
     -c | --connect | --slot | --va | --rpn | --order | --max | --timeout) return ;;
+    --description) return ;;
+    -o | --output | --memspec | --diskspec)
+        compopt -o default
+        return
+        ;;
     --size)
         mapfile -t COMPREPLY < <(compgen -W "4K 64K 16M 16G" -- "$cur")
         return
@@ -33,7 +49,8 @@ _virt_hpt() {
         return
         ;;
     --level)
-        mapfile -t COMPREPLY < <(compgen -W "record table dry-run" -- "$cur")
+        [[ $cur != *,* ]] || before=${cur%,*},
+        mapfile -t COMPREPLY < <(compgen -P "$before" -W "record table dry-run" -- "${cur##*,}")
         return
         ;;
     esac
@@ -57,8 +74,7 @@ _virt_hpt() {
     elif [[ -z $command || $command == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
     elif [[ $command != decode && $command != snapshot-* ]]; then
-        compopt -o filenames
-        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        compopt -o default
     fi
 }
 

@@ -19,6 +19,7 @@ main = taprunner.main
 PROGRAM = os.environ["VIRT_HPT"]
 STREAM = Path(os.environ["VIRT_HPT_STREAM"])
 TESTDATA = Path(os.environ["VIRT_HPT_TESTDATA"])
+COMPLETION = os.environ["VIRT_HPT_COMPLETION"]
 TESTTMP = os.environ.get("VIRT_HPT_TESTTMP")
 REGENERATE = os.environ.get("VIRT_HPT_TEST_REGENERATE_OUTPUT") == "1"
 
