@@ -44,7 +44,8 @@ class CommandLine(virthpt.Case):
         text = self.run_ok("--help")
         self.assertEqual(re.findall(r"^  ([a-z][a-z-]+) +[A-Z]", text, re.MULTILINE),
                          [*COMMANDS, *SNAPSHOT_COMMANDS, "help"])
-        for words in ["help"], ["-h"], ["help", "help"], ["help", "--help"], ["--help", "inspect"]:
+        for words in (["help"], ["-h"], ["help", "help"], ["help", "--help"], ["--help", "inspect"],
+                      ["--version", "--help"]):
             with self.subTest(words):
                 self.assertEqual(self.run_ok(*words), text)
 
@@ -165,6 +166,13 @@ class CommandLine(virthpt.Case):
         self.assertEqual(done.returncode, FAILED, done.stderr)
         self.assertEqual(done.stderr, b"virt-hpt: error: cannot write to standard output: "
                                       b"File too large\n")
+
+    def test_output_larger_than_a_buffer(self):
+        table = {slot ^ 0x780 * 8: entry for slot, entry in streams.good_table(400).items()}
+        name = self.write("stream", streams.stream(table))
+        output = self.run_ok("check", "--json", "--max=1000", name, status=virthpt.BAD)
+        self.assertGreater(len(output), 65536)
+        self.assertEqual(len(json.loads(output)["findings"]), 400)
 
     def test_reader_that_has_gone(self):
         name = self.real_stream()

@@ -35,6 +35,7 @@ EXPLAINED = [
                                       "Segment:         1 TiB"]),
     ("0x1", "0X0", ["Page size:       4K base, 4K actual", "Segment:         256 MiB",
                     "Protection:      0 (kernel reads and writes, user has no access)"]),
+    ("0x" + 30 * "0" + "1", 40 * "0", ["  0       VALID    1 "]),
     ("1", "8000000000000002", ["Protection:      6 (kernel reads, user has no access)"]),
     ("1", "8000000000000000", ["Protection:      4 (reserved)"]),
     ("1", "3000000000000e00", ["Storage key:     31"]),
@@ -106,6 +107,7 @@ class Decode(virthpt.Case):
                       ["1", "10000000000000000"], ["1", "1", "--slot", "1"],
                       ["1", "1", "--order", "18"],
                       ["1", "1", "--slot=0", "--order=17"], ["1", "1", "--slot=0", "--order=47"],
+                      ["1", "1", "--slot=0", "--order=0x11"],
                       ["1", "1", "--slot=16384", "--order=18"],
                       ["1", "1", "--slot=-1", "--order=18"], ["1", "1", "--slot=x", "--order=18"]):
             with self.subTest(words):

@@ -59,7 +59,8 @@ class EntryList(virthpt.Case):
         self.write("mixed", streams.stream(mixed_table()))
         output = self.run_ok("entry-list", "mixed")
         self.compare("entry-list", output)
-        self.assertEqual(self.run_ok("entry-list", "-q", "mixed"), output.split("\n", 1)[1])
+        for words in ["entry-list", "-q"], ["-q", "entry-list"]:
+            self.assertEqual(self.run_ok(*words, "mixed"), output.split("\n", 1)[1])
 
     def test_addresses_are_those_that_were_mapped(self):
         entries, _ = self.listed()
@@ -149,13 +150,15 @@ class EntryList(virthpt.Case):
         done = self.run_program("entry-list", name)
         self.assertEqual((done.returncode, done.stdout), (0, b""))
         self.assertIn(b"radix", done.stderr)
+        self.assertEqual(self.run_ok("entry-list", "-q", name), "")
 
     def test_wrong_usage(self):
         name = self.write("mixed", streams.stream(mixed_table()))
-        for option in ("--slot=", "--slot=x", "--slot=5-4", "--slot=1-", "--slot=-1", "--slot=1-2-3",
+        for option in ("--slot=", "--slot=x", "--slot=5-4", "--slot=0x5-0x4", "--slot=1-", "--slot=-1", "--slot=1-2-3",
                        "--slot=16384", "--slot=0-16384", "--slot=18446744073709551615",
                        "--slot=0-18446744073709551615", "--slot=99999999999999999999999",
-                       "--va=", "--va=0x", "--va=g", "--va=400000000000000000000",
+                       "--va=", "--va=0x", "--va=g", "--va=40000000000000000000",
+                       "--va=400000000000000000000",
                        "--va=100000000000000000000000000000000", "--rpn=", "--rpn=-1", "--rpn=x",
                        "--rpn=10000000000000000", "--size=", "--size=8K", "--size=64", "--bolted=1"):
             with self.subTest(option):

@@ -8,6 +8,7 @@ import errno
 import itertools
 import os
 import subprocess
+import time
 
 import streams
 import virthpt
@@ -75,6 +76,35 @@ class Killed(virthpt.Case):
             self.assertTrue(not left or call in ("linkat", "renameat") and
                             list(left.values()) == [self.whole], (call, left))
         self.assertIn("renameat", calls)
+
+    def test_file_that_cannot_be_stored(self):
+        for options in [], ["--force"]:
+            with self.subTest(options):
+                done = self.traced("-o", "/dev/null", "-e", "inject=fsync:error=EIO:when=1",
+                                   words=options)
+                self.assertEqual(done.returncode, virthpt.FAILED)
+                self.assertIn(b"cannot create 'out'", done.stderr)
+                self.assertEqual(os.listdir(self.dir), ["guest.save"])
+
+    def test_what_comes_meanwhile_is_not_replaced(self):
+        for options in [], ["--force"]:
+            with self.subTest(options), subprocess.Popen(
+                    ["strace", "-qq", "-o", "trace", "-e", "trace=openat,write", "-e",
+                     "inject=write:delay_enter=2s:when=1", virthpt.PROGRAM, "extract",
+                     "guest.save", "-o", "out", *options],
+                    cwd=self.dir, env=TRACED, stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+                trace = self.dir / "trace"
+                while process.poll() is None and not (
+                        trace.exists() and "O_TMPFILE" in trace.read_text()):
+                    time.sleep(0.02)
+                os.mkfifo(self.dir / "out")
+                message = process.communicate(timeout=60)[1]
+                self.assertEqual(process.returncode, virthpt.FAILED)
+                self.assertIn(b"'out'", message)
+                self.assertTrue((self.dir / "out").is_fifo())
+            for name in "out", "trace":
+                (self.dir / name).unlink()
 
     def test_file_system_without_nameless_files(self):
         self.traced("-o", "trace", "-e", "trace=openat")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """inspect shows what an image or a record holds, and nothing of it steers a terminal."""
 
+import json
+import os
 import re
 
 import streams
@@ -61,6 +63,30 @@ class Inspect(virthpt.Case):
         self.assertEqual(document["hpt"]["valid"], 16)
         self.assertIn("its image is not there", self.run_ok("inspect", f"{name}.hpt"))
 
+    def test_record_of_another_or_a_changed_image(self):
+        name = self.write("guest.save", streams.save_image(streams.stream(streams.good_table())))
+        content = (self.dir / name).read_bytes()
+        self.run_ok("record", name)
+        times = (self.dir / name).stat()
+        self.write(name, content.replace(b"<name>guest", b"<name>tseug"))
+        os.utime(self.dir / name, ns=(times.st_atime_ns, times.st_mtime_ns))
+        self.assertEqual(self.run_json("inspect", name)["record"]["state"], "damaged")
+        self.assertIn("\nRecord:          damaged, made ", self.run_ok("inspect", name))
+        (self.dir / name).unlink()
+        self.write(name, streams.stream(streams.good_table(40)))
+        self.assertEqual(self.run_json("inspect", name)["record"]["state"], "stale")
+        self.assertIn("\nRecord:          stale, made ", self.run_ok("inspect", name))
+
+    def test_record_of_no_year_that_we_know(self):
+        name = self.write("guest.save", streams.save_image(streams.stream(streams.good_table())))
+        self.run_ok("record", name)
+        path = self.dir / f"{name}.hpt" / "snapshot.xml"
+        for time in 253402300800, 0x7FFFFFFFFFFFFFFF:
+            with self.subTest(time):
+                path.write_text(re.sub(r"(?<=<creationTime>)\d+", str(time), path.read_text()))
+                self.assertEqual(self.run_json("inspect", name)["record"]["created"], time)
+                self.assertIn(f"made @{time}\n", self.run_ok("inspect", name))
+
     def test_record_that_cannot_be_used(self):
         name = self.write("guest.save", streams.save_image(streams.stream(streams.good_table())))
         self.run_ok("record", name)
@@ -115,7 +141,7 @@ class Inspect(virthpt.Case):
                 self.assertIn(f"(make one: virt-hpt record {quoted})\n", output)
 
     def test_names_do_not_steer_the_terminal(self):
-        evil = "a\x1b[2Jb\nc\x07\x7f\u009b\u202e"
+        evil = "a\x1b[2Jb\nc\x07\x7f\u009b\u202e\u2028\u2029\ue000\U000e0041"
         names = [evil.encode(), evil.encode() + b"\xff\xfe"]
         contents = {
             "good": streams.stream({}),
@@ -132,6 +158,9 @@ class Inspect(virthpt.Case):
                         done = self.run_program("inspect", *options, name)
                         for line in (done.stdout + done.stderr).decode().split("\n"):
                             self.assertTrue(line.isprintable(), line)
+                    if kind == "good":
+                        self.assertEqual(json.loads(done.stdout)["path"],
+                                         name.decode(errors="replace"))
 
     def test_quiet_leaves_out_the_hint(self):
         name = self.write("firmware", streams.stream({}))
