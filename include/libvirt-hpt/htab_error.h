@@ -23,6 +23,7 @@ G_BEGIN_DECLS
  * @VIRT_HPT_ERROR_UNTRUSTED: a link, or a file of another owner, where our own file belongs
  * @VIRT_HPT_ERROR_NOT_FOUND: what was asked for does not exist
  * @VIRT_HPT_ERROR_EXISTS: what was to be created exists already
+ * @VIRT_HPT_ERROR_BUSY: not while the guest runs
  *
  * Codes of the domain %VIRT_HPT_ERROR.  They are stable: a caller may branch on them.
  */
@@ -36,6 +37,7 @@ typedef enum {
     VIRT_HPT_ERROR_UNTRUSTED,
     VIRT_HPT_ERROR_NOT_FOUND,
     VIRT_HPT_ERROR_EXISTS,
+    VIRT_HPT_ERROR_BUSY,
 } VirtHptError;
 
 GQuark virtHptErrorQuark(void);

@@ -11,7 +11,7 @@ static const char *const errorNames[] = {
     [VIRT_HPT_ERROR_MALFORMED] = "malformed", [VIRT_HPT_ERROR_UNSUPPORTED] = "unsupported",
     [VIRT_HPT_ERROR_LIMIT] = "limit",         [VIRT_HPT_ERROR_DAMAGED] = "damaged",
     [VIRT_HPT_ERROR_UNTRUSTED] = "untrusted", [VIRT_HPT_ERROR_NOT_FOUND] = "not-found",
-    [VIRT_HPT_ERROR_EXISTS] = "exists",
+    [VIRT_HPT_ERROR_EXISTS] = "exists",       [VIRT_HPT_ERROR_BUSY] = "busy",
 };
 
 /**
