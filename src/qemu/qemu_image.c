@@ -7,7 +7,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -79,6 +81,52 @@ virtHptImageSameFile(const struct stat *before, const struct stat *after)
     return before->st_dev == after->st_dev && before->st_ino == after->st_ino &&
            before->st_size == after->st_size && before->st_mtim.tv_sec == after->st_mtim.tv_sec &&
            before->st_mtim.tv_nsec == after->st_mtim.tv_nsec;
+}
+
+static void
+setOpenError(GError **error, const char *path)
+{
+    g_set_error(error, VIRT_HPT_ERROR,
+                errno == ENOENT ? VIRT_HPT_ERROR_NOT_FOUND : VIRT_HPT_ERROR_IO,
+                _("cannot open '%1$s': %2$s"), path, g_strerror(errno));
+}
+
+/**
+ * virtHptImageOpenFile:
+ * @path: an image; links are followed
+ * @st: (out): what fstat(2) says of it
+ * @error: set on failure: %VIRT_HPT_ERROR_NOT_FOUND, %VIRT_HPT_ERROR_IO,
+ *   %VIRT_HPT_ERROR_UNSUPPORTED for what is neither a regular file nor a block device
+ *
+ * A record may name any path, and to open a device can have an effect: a watchdog starts to count,
+ * a tape rewinds.  So it is looked at first, and then that very file is opened (open(2), O_PATH).
+ *
+ * Returns: a descriptor open for reading, or -1
+ */
+int
+virtHptImageOpenFile(const char *path, struct stat *st, GError **error)
+{
+    int name = open(path, O_PATH | O_CLOEXEC);
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", name);
+    int fd = -1;
+
+    if (name < 0) {
+        setOpenError(error, path);
+        return -1;
+    }
+    if (fstat(name, st) < 0) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"), path,
+                    g_strerror(errno));
+    } else if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+                    _("'%1$s' is neither a regular file nor a block device"), path);
+    } else {
+        fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+            setOpenError(error, path);
+    }
+    close(name);
+    return fd;
 }
 
 /* Tells what a file is that is neither a save image nor a stream. */

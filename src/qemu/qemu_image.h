@@ -65,6 +65,7 @@ VirtHptImage *virtHptImageReadSource(VirtHptSource *source,
 gboolean virtHptImageReadDomainXml(int fd, const char *name, char **domainXml, GError **error);
 void virtHptImageFree(VirtHptImage *image);
 
+int virtHptImageOpenFile(const char *path, struct stat *st, GError **error);
 gboolean virtHptImageSameFile(const struct stat *before, const struct stat *after);
 
 const char *virtHptImageKindGetName(VirtHptImageKind kind);

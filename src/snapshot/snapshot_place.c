@@ -14,6 +14,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "libvirt-hpt/htab_error.h"
+#include "qemu/qemu_image.h"
 #include "snapshot/snapshot_place.h"
 
 void
@@ -66,44 +67,6 @@ placeResolve(VirtHptPlace *place, const char *path, GError **error)
     return TRUE;
 }
 
-static void
-setOpenError(GError **error, const char *path)
-{
-    g_set_error(error, VIRT_HPT_ERROR,
-                errno == ENOENT ? VIRT_HPT_ERROR_NOT_FOUND : VIRT_HPT_ERROR_IO,
-                _("cannot open '%1$s': %2$s"), path, g_strerror(errno));
-}
-
-/*
- * A record may name any path, and to open a device can have an effect: a watchdog starts to count,
- * a tape rewinds.  So it is looked at first, and then that very file is opened (open(2), O_PATH).
- */
-static int
-openImage(const char *path, struct stat *st, GError **error)
-{
-    int name = open(path, O_PATH | O_CLOEXEC);
-    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", name);
-    int fd = -1;
-
-    if (name < 0) {
-        setOpenError(error, path);
-        return -1;
-    }
-    if (fstat(name, st) < 0) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"), path,
-                    g_strerror(errno));
-    } else if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
-                    _("'%1$s' is neither a regular file nor a block device"), path);
-    } else {
-        fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-            setOpenError(error, path);
-    }
-    close(name);
-    return fd;
-}
-
 /**
  * virtHptPlaceOpen:
  * @path: an image; links are followed
@@ -119,7 +82,7 @@ virtHptPlaceOpen(const char *path, GError **error)
     struct stat st;
 
     place->dir = -1;
-    place->fd = openImage(path, &place->stat, error);
+    place->fd = virtHptImageOpenFile(path, &place->stat, error);
     if (place->fd < 0)
         return NULL;
     if (!placeResolve(place, path, error))
