@@ -88,7 +88,8 @@ virtHptKvmOpen(int vmFd, guint flags, guint64 startIndex, GError **error)
 
     if (fd >= 0)
         return fd;
-    if (errno == ENOTTY) {
+    /* ENOSYS: an emulator of programs stands in for the kernel */
+    if (errno == ENOTTY || errno == ENOSYS) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
                     _("file descriptor %1$d gives no HPT, expected a VM of KVM-HV on POWER"), vmFd);
     } else if (errno == EIO) {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The guest's software: Debian's ppc64el kernel and busybox, and an initramfs made of them.
+"""The guest's software: Debian's ppc64el kernel and busybox, and initramfs archives made of them.
 
 Requires root (the cache is root's, 0700) and, the first time only, the network: the packages come
 through apt, from the sources this machine has, with apt's own signature checks, but in private
@@ -35,6 +35,10 @@ MODULES = (
     "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
     "virtio_blk", "failover", "net_failover", "virtio_net",
 )
+HOST_MODULES = ("irqbypass", "kvm", "kvm-hv")
+
+# What _fetch() leaves; a cache of another layout is not looked at
+_LAYOUT = 2
 
 
 class AssetError(Exception):
@@ -48,6 +52,8 @@ class Assets:
     kernel: Path
     initramfs: Path
     versions: dict[str, str]
+    host_modules: tuple[Path, ...] = ()     # for a guest that is itself a KVM host, in insmod order
+    busybox: Path = Path()
 
 
 def cache_dir() -> Path:
@@ -70,11 +76,18 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-class PrivateApt:
-    """apt for ppc64el in directories of its own; machine-wide hooks do not run in it."""
+def _sources(codename: str) -> str:
+    """Where a release is, on the mirrors of this machine."""
+    script = Path(__file__).parents[1] / "apt-sources"
+    return subprocess.run([script, codename], check=True, capture_output=True, text=True).stdout
 
-    def __init__(self, root: Path) -> None:
+
+class PrivateApt:
+    """apt for another architecture in directories of its own; machine-wide hooks do not run in it."""
+
+    def __init__(self, root: Path, architecture: str = "ppc64el") -> None:
         self.root = root
+        self.architecture = architecture
         for name in ("state/lists/partial", "cache/archives/partial", "parts", "debs"):
             (root / name).mkdir(parents=True)
         (root / "status").touch()
@@ -85,8 +98,8 @@ class PrivateApt:
         self.config = root / "apt.conf"
         self.config.write_text("\n".join(keep) + f"""
 Acquire::Languages "none";
-APT::Architecture "ppc64el";
-APT::Architectures "ppc64el";
+APT::Architecture "{architecture}";
+APT::Architectures "{architecture}";
 APT::Sandbox::User "root";
 Dir::State "{root}/state";
 Dir::State::status "{root}/status";
@@ -109,24 +122,42 @@ Dir::Etc::parts "{root}/parts";
         return subprocess.run(argv, env=env, cwd=self.root / "debs", check=False, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def kernel_image(self) -> str:
-        """The versioned package behind the kernel's metapackage."""
+    def dependencies(self, package: str, pattern: str) -> list[str]:
+        """The packages that package depends on and whose names match pattern; at least one."""
         update = self.run("apt-get", "-q", "update")
         # One broken source of several is no obstacle as long as the packages are found
-        depends = self.run("apt-cache", "depends", "--important", KERNEL_PACKAGE)
-        match = re.search(r"Depends: (linux-image-\S+)", depends.stdout)
-        if match is None:
-            raise AssetError(f"apt finds no '{KERNEL_PACKAGE}' for ppc64el:\n"
+        depends = self.run("apt-cache", "depends", "--important", package)
+        found = re.findall(rf"Depends: ({pattern})$", depends.stdout, re.MULTILINE)
+        if not found:
+            raise AssetError(f"apt finds no '{package}' for {self.architecture}:\n"
                              f"{update.stdout}{depends.stdout}")
-        return match[1]
+        return found
 
     def download(self, *names: str) -> list[Path]:
         """Fetch packages, verified by apt; returns the files."""
+        for stale in (self.root / "debs").glob("*.deb"):
+            stale.unlink()
         done = self.run("apt-get", "-q", "download", *names)
         debs = sorted((self.root / "debs").glob("*.deb"))
         if done.returncode != 0 or len(debs) != len(names):
             raise AssetError(f"apt cannot fetch {', '.join(names)}:\n{done.stdout}")
         return debs
+
+    def fetch(self, names: list[str], package: str, pattern: str) -> list[Path]:
+        """Fetch the named packages and the dependencies of package whose names match pattern.
+
+        They are of this machine's release, or all of one that the mirror has whole.
+        """
+        reasons = []
+        for codename in ("", *RELEASES):
+            if codename:
+                self.use_sources(_sources(codename))
+            try:
+                needs = self.dependencies(package, pattern)
+                return self.download(*sorted({*names, *needs}))
+            except AssetError as error:
+                reasons.append(f"{codename or 'as configured'}: {error}")
+        raise AssetError("\n".join(reasons))
 
 
 def _find(root: Path, name: str) -> Path:
@@ -137,33 +168,13 @@ def _find(root: Path, name: str) -> Path:
     return found[0]
 
 
-def _sources(codename: str) -> str:
-    """Where a release is, on the mirrors of this machine."""
-    script = Path(__file__).parents[1] / "apt-sources"
-    return subprocess.run([script, codename], check=True, capture_output=True, text=True).stdout
-
-
-def _download(apt: PrivateApt) -> list[Path]:
-    """The kernel and busybox: of this machine's release, or of one that the mirror has whole."""
-    try:
-        return apt.download(apt.kernel_image(), BUSYBOX_PACKAGE)
-    except AssetError as error:
-        reasons = [str(error)]
-    for codename in RELEASES:
-        apt.use_sources(_sources(codename))
-        try:
-            return apt.download(apt.kernel_image(), BUSYBOX_PACKAGE)
-        except AssetError as error:
-            reasons.append(f"{codename}: {error}")
-    raise AssetError("\n".join(reasons))
-
-
 def _fetch(target: Path) -> None:
     """Fill the (new) directory target with vmlinux, busybox, modules/ and versions.json."""
     with tempfile.TemporaryDirectory(prefix="apt.", dir=target.parent) as scratch:
         root = Path(scratch)
         apt = PrivateApt(root / "apt")
-        debs = _download(apt)
+        # The versioned package is behind the metapackage
+        debs = apt.fetch([BUSYBOX_PACKAGE], KERNEL_PACKAGE, r"linux-image-\S+")
         versions = {}
         for deb in debs:
             name, version = deb.name.split("_")[:2]
@@ -173,7 +184,7 @@ def _fetch(target: Path) -> None:
         shutil.copy(_find(root / "files", "busybox"), target / "busybox")
         (target / "modules").mkdir()
         builtin = _find(root / "files", "modules.builtin").read_text()
-        for module in MODULES:
+        for module in (*MODULES, *HOST_MODULES):
             if f"/{module}.ko\n" in builtin:
                 continue
             source = _find(root / "files", f"{module}.ko*")
@@ -184,7 +195,7 @@ def _fetch(target: Path) -> None:
         (target / "versions.json").write_text(json.dumps(versions, indent=2, sort_keys=True))
 
 
-def _release() -> str:
+def release() -> str:
     """The distribution and release of this machine, such as 'debian-12'."""
     fields = dict(line.rstrip().split("=", 1) for line in open("/etc/os-release", encoding="utf-8")
                   if "=" in line)
@@ -195,7 +206,7 @@ def _unpacked(refresh: bool) -> Path:
     """The directory of unpacked packages, fetched if it is missing or refresh is asked for."""
     base = cache_dir() / "assets"
     base.mkdir(mode=0o700, exist_ok=True)
-    current = base / _release()
+    current = base / f"{release()}.{_LAYOUT}"
     with locked(base / "lock"):
         if current.exists() and not refresh:
             return current.resolve()
@@ -204,6 +215,7 @@ def _unpacked(refresh: bool) -> Path:
             _fetch(fresh)
             versions = json.loads((fresh / "versions.json").read_text())
             name = "+".join(f"{key}_{value}" for key, value in sorted(versions.items()))
+            name += f".{_LAYOUT}"
             final = base / re.sub(r"[^\w.+-]", "_", name)
             if not final.exists():
                 fresh.rename(final)
@@ -215,7 +227,7 @@ def _unpacked(refresh: bool) -> Path:
     return current.resolve()
 
 
-def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
+def cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
     """A cpio archive in the 'newc' form from (name, mode, data)."""
     out = bytearray()
     for inode, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
@@ -229,10 +241,15 @@ def _cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
     return bytes(out)
 
 
+def _modules(unpacked: Path, names: tuple[str, ...]) -> list[str]:
+    """Those of the modules that the kernel has not built in."""
+    return [name for name in names if (unpacked / "modules" / f"{name}.ko").exists()]
+
+
 def _initramfs(unpacked: Path) -> bytes:
     """busybox, the virtio modules and guest-init.sh as /init."""
     init = (Path(__file__).parent / "guest-init.sh").read_bytes()
-    modules = [name for name in MODULES if (unpacked / "modules" / f"{name}.ko").exists()]
+    modules = _modules(unpacked, MODULES)
     entries: list[tuple[str, int, bytes]] = [
         *((name, stat.S_IFDIR | 0o755, b"")
           for name in ("bin", "dev", "proc", "sys", "tmp", "modules")),
@@ -244,7 +261,7 @@ def _initramfs(unpacked: Path) -> bytes:
     for module in modules:
         data = (unpacked / "modules" / f"{module}.ko").read_bytes()
         entries.append((f"modules/{module}.ko", stat.S_IFREG | 0o644, data))
-    return _cpio(entries)
+    return cpio(entries)
 
 
 def get(refresh: bool = False) -> Assets:
@@ -260,4 +277,7 @@ def get(refresh: bool = False) -> Assets:
         partial.write_bytes(data)
         partial.rename(image)
     versions = json.loads((unpacked / "versions.json").read_text())
-    return Assets(unpacked / "vmlinux", image, versions)
+    return Assets(unpacked / "vmlinux", image, versions,
+                  tuple(unpacked / "modules" / f"{name}.ko"
+                        for name in _modules(unpacked, HOST_MODULES)),
+                  unpacked / "busybox")
