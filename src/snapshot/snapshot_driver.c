@@ -14,6 +14,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_driver.h"
 
 /* A snapshot's XML holds one or two domains */
@@ -207,19 +208,11 @@ virtHptSnapshotFindRecord(const VirtHptSnapshot *snapshot, GError **error)
 static char *
 firstDisk(VirtHptGuest *guest, GError **error)
 {
-    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, 0);
-    g_autoptr(xmlDoc) doc = NULL;
-    xmlNode *devices;
+    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, 0, error);
 
-    if (!xml) {
-        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
-        return NULL;
-    }
-    doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, guest->name, error);
     if (!doc)
         return NULL;
-    devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
-    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         xmlNode *source = virtHptXmlChild(disk, "source");
         char *file = NULL;

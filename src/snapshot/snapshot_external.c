@@ -11,16 +11,15 @@
 #include "config.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
 #include "snapshot/snapshot_backend.h"
+#include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_keep.h"
 
-#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
 #define ORIGIN "domainsnapshot"
 
 static gboolean
@@ -121,22 +120,6 @@ externalCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError 
     return TRUE;
 }
 
-/* Path of a disk's image, @block: whether it is a device; %NULL for what is neither that nor a
- * file */
-static char *
-diskSource(const xmlNode *disk, gboolean *block)
-{
-    xmlNode *source = virtHptXmlChild(disk, "source");
-    char *path = source ? virtHptXmlGetAttribute(source, "file") : NULL;
-
-    *block = FALSE;
-    if (source && !path) {
-        path = virtHptXmlGetAttribute(source, "dev");
-        *block = TRUE;
-    }
-    return path;
-}
-
 /* Whether a plain layer above a disk's image would hide what it takes to read that */
 static gboolean
 isSpecial(const xmlNode *disk)
@@ -163,7 +146,7 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
 
     if (!devices)
         return NULL;
-    base = disk ? diskSource(disk, &block) : NULL;
+    base = disk ? virtHptDiskSource(disk, &block) : NULL;
     if (!base || !format || !g_path_is_absolute(base) || isSpecial(disk)) {
         g_set_error(
             error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
@@ -181,38 +164,19 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
     return virtHptOverlayNew(target, base, format, block);
 }
 
-static xmlDoc *
-readDomain(VirtHptGuest *guest, unsigned int flags, GError **error)
-{
-    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags);
-
-    if (!xml) {
-        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
-        return NULL;
-    }
-    return virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
-}
-
-static xmlNode *
-firstDisk(const xmlDoc *doc)
-{
-    xmlNode *devices = virtHptXmlChild(xmlDocGetRootElement(doc), "devices");
-
-    return devices ? virtHptXmlChild(devices, "disk") : NULL;
-}
-
 /* The top image of a disk is written to.  Where that is the base of the snapshot, layers were
  * merged since, and the state that the snapshot names is gone. */
 static gboolean
 checkBase(VirtHptGuest *guest, const VirtHptOverlay *overlay, unsigned int flags, GError **error)
 {
-    g_autoptr(xmlDoc) doc = readDomain(guest, flags, error);
+    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, flags, error);
 
     if (!doc)
         return FALSE;
-    for (xmlNode *disk = firstDisk(doc); disk; disk = virtHptXmlNext(disk->next, "disk")) {
+    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
-        g_autofree char *path = diskSource(disk, &block);
+        g_autofree char *path = virtHptDiskSource(disk, &block);
 
         if (g_strcmp0(path, overlay->base) == 0) {
             g_set_error(
@@ -246,13 +210,14 @@ prepareDisk(const VirtHptSnapshot *snapshot,
 static gboolean
 keepLayers(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 {
-    g_autoptr(xmlDoc) doc = readDomain(guest, 0, error);
+    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, 0, error);
 
     if (!doc)
         return FALSE;
-    for (xmlNode *disk = firstDisk(doc); disk; disk = virtHptXmlNext(disk->next, "disk")) {
+    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
-        g_autofree char *path = diskSource(disk, &block);
+        g_autofree char *path = virtHptDiskSource(disk, &block);
 
         if (!path || block || virtHptXmlChild(disk, "readonly"))
             continue;
@@ -400,10 +365,11 @@ externalSettle(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
 static gboolean
 hasLayer(const xmlDoc *domain, const char *path)
 {
-    for (xmlNode *disk = firstDisk(domain); disk; disk = virtHptXmlNext(disk->next, "disk")) {
+    for (xmlNode *disk = virtHptDomainFirstDisk(domain); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
         for (xmlNode *layer = disk; layer; layer = virtHptXmlChild(layer, "backingStore")) {
             gboolean block;
-            g_autofree char *source = diskSource(layer, &block);
+            g_autofree char *source = virtHptDiskSource(layer, &block);
 
             if (g_strcmp0(source, path) == 0)
                 return TRUE;
@@ -418,13 +384,13 @@ static gboolean
 isAbandoned(const VirtHptSnapshot *snapshot)
 {
     /* In doubt libvirt is asked to do it, and says why it cannot. */
-    g_autoptr(xmlDoc) domain = readDomain(snapshot->guest, 0, NULL);
+    g_autoptr(xmlDoc) domain = virtHptGuestReadDomain(snapshot->guest, 0, NULL);
     xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
 
     for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; domain && disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
-        g_autofree char *layer = diskSource(disk, &block);
+        g_autofree char *layer = virtHptDiskSource(disk, &block);
 
         if (layer && hasLayer(domain, layer))
             return FALSE;

@@ -1,0 +1,72 @@
+/*
+ * snapshot_disks.c: a domain's disks, as libvirt's XML names them
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "conf/xml_read.h"
+#include "snapshot/snapshot_disks.h"
+
+/* As much as a save image's header may hold */
+#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
+
+/**
+ * virtHptGuestReadDomain:
+ * @guest: a guest
+ * @flags: of virDomainGetXMLDesc()
+ * @error: set on failure
+ *
+ * Returns: (transfer full): the domain's XML, or %NULL
+ */
+xmlDoc *
+virtHptGuestReadDomain(VirtHptGuest *guest, unsigned int flags, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags);
+
+    if (!xml) {
+        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+        return NULL;
+    }
+    return virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
+}
+
+/**
+ * virtHptDomainFirstDisk:
+ * @domain: a domain's XML
+ *
+ * Returns: (transfer none): its first <disk>, from where virtHptXmlNext() goes on, or %NULL
+ */
+xmlNode *
+virtHptDomainFirstDisk(const xmlDoc *domain)
+{
+    xmlNode *devices = virtHptXmlChild(xmlDocGetRootElement(domain), "devices");
+
+    return devices ? virtHptXmlChild(devices, "disk") : NULL;
+}
+
+/**
+ * virtHptDiskSource:
+ * @disk: a <disk>, or a <backingStore>
+ * @block: (out): whether it is a device
+ *
+ * Returns: (transfer full): path of its image, or %NULL for what is neither file nor device
+ */
+char *
+virtHptDiskSource(const xmlNode *disk, gboolean *block)
+{
+    xmlNode *source = virtHptXmlChild(disk, "source");
+    char *path = source ? virtHptXmlGetAttribute(source, "file") : NULL;
+
+    *block = FALSE;
+    if (source && !path) {
+        path = virtHptXmlGetAttribute(source, "dev");
+        *block = TRUE;
+    }
+    return path;
+}

@@ -1,0 +1,18 @@
+/*
+ * snapshot_disks.h: a domain's disks, as libvirt's XML names them
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "conf/xml_util.h"
+#include "snapshot/snapshot_guest.h"
+
+G_BEGIN_DECLS
+
+xmlDoc *virtHptGuestReadDomain(VirtHptGuest *guest, unsigned int flags, GError **error);
+xmlNode *virtHptDomainFirstDisk(const xmlDoc *domain);
+char *virtHptDiskSource(const xmlNode *disk, gboolean *block);
+
+G_END_DECLS
