@@ -11,7 +11,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <glib/gi18n-lib.h>
@@ -20,6 +19,7 @@
 #include "snapshot/snapshot_driver.h"
 #include "snapshot/snapshot_keep.h"
 #include "snapshot/snapshot_revertpriv.h"
+#include "snapshot/snapshot_watch.h"
 
 /* A paused guest of any size is read within this time, in seconds */
 #define PROVE_TIME 600
@@ -33,7 +33,8 @@ typedef struct {
     VirtHptRevertResult *result;
     VirtHptJournal *journal;
     VirtHptJournal *undecided; /* of a revert that was not proved and waits for a decision */
-    GArray *before;            /* (element-type struct stat): of the image, then of the bases */
+    VirtHptWatch *image;       /* the snapshot's */
+    VirtHptWatch *bases;       /* of the new disk layers */
     gboolean active;
     gboolean entered; /* whether the journal is this revert's */
 } Revert;
@@ -55,7 +56,8 @@ revertClear(Revert *revert)
 {
     g_clear_pointer(&revert->journal, virtHptJournalFree);
     g_clear_pointer(&revert->undecided, virtHptJournalFree);
-    g_clear_pointer(&revert->before, g_array_unref);
+    g_clear_pointer(&revert->image, virtHptWatchFree);
+    g_clear_pointer(&revert->bases, virtHptWatchFree);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Revert, revertClear)
@@ -73,48 +75,24 @@ static void G_GNUC_PRINTF(2, 3) say(const Revert *revert, const char *format, ..
     revert->options->say(message, revert->options->opaque);
 }
 
-static const char *
-pathOf(const Revert *revert, guint i)
-{
-    const VirtHptOverlay *overlay;
-
-    if (i == 0)
-        return revert->snapshot->image;
-    overlay = g_ptr_array_index(revert->journal->overlays, i - 1);
-    return overlay->base;
-}
-
-/* Remembers what the files that the revert depends on are, or finds that they still are the same.
- * The change time is left out: libvirt hands files to QEMU's user and back. */
 static gboolean
-watchFiles(Revert *revert, GError **error)
+watchBases(const Revert *revert, GError **error)
 {
-    guint n = revert->journal->overlays->len + 1;
+    for (guint i = 0; i < revert->journal->overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(revert->journal->overlays, i);
 
-    for (guint i = 0; i < n; i++) {
-        struct stat now;
-        const struct stat *before;
-
-        if (stat(pathOf(revert, i), &now) < 0) {
-            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot stat '%1$s': %2$s"),
-                        pathOf(revert, i), g_strerror(errno));
+        if (!virtHptWatchAdd(revert->bases, overlay->base, error))
             return FALSE;
-        }
-        if (i >= revert->before->len) {
-            g_array_append_val(revert->before, now);
-            continue;
-        }
-        before = &g_array_index(revert->before, struct stat, i);
-        if (before->st_dev != now.st_dev || before->st_ino != now.st_ino ||
-            before->st_size != now.st_size || before->st_mtim.tv_sec != now.st_mtim.tv_sec ||
-            before->st_mtim.tv_nsec != now.st_mtim.tv_nsec) {
-            g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
-                        _("'%1$s' was changed or replaced by somebody during the revert"),
-                        pathOf(revert, i));
-            return FALSE;
-        }
     }
     return TRUE;
+}
+
+/* Whether what the revert depends on is what it was */
+static gboolean
+checkFiles(const Revert *revert, GError **error)
+{
+    return virtHptWatchCheck(revert->image, VIRT_HPT_WATCH_SHARED, error) &&
+           virtHptWatchCheck(revert->bases, VIRT_HPT_WATCH_SHARED, error);
 }
 
 /* What a verdict that lets an image pass does not vouch for */
@@ -146,11 +124,12 @@ validate(Revert *revert, gboolean *passed, GError **error)
         return FALSE;
     *passed = result->verdict->result == VIRT_HPT_RESULT_PASSED ||
               result->verdict->result == VIRT_HPT_RESULT_WARNED;
-    if (*passed)
-        sayDoubts(revert);
-    else
+    if (!*passed) {
         result->outcome = VIRT_HPT_REVERT_REFUSED;
-    return watchFiles(revert, error);
+        return TRUE;
+    }
+    sayDoubts(revert);
+    return virtHptWatchCheck(revert->image, VIRT_HPT_WATCH_OURS, error);
 }
 
 /* What libvirt itself would lose, or take for the guest's state later */
@@ -216,7 +195,7 @@ prepare(Revert *revert, GError **error)
         revert->journal->aside = chooseAside(revert);
     return checkGuest(revert, error) && rememberDefinition(revert, error) &&
            (!backend->prepare || backend->prepare(revert->snapshot, revert->journal, error)) &&
-           watchFiles(revert, error);
+           watchBases(revert, error);
 }
 
 static gboolean
@@ -290,8 +269,8 @@ restore(Revert *revert, gboolean *same, GError **error)
     const VirtHptBackend *backend = revert->snapshot->backend;
 
     if (!virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) ||
-        !watchFiles(revert, error) || !backend->revert(revert->snapshot, revert->journal, error) ||
-        !watchFiles(revert, error))
+        !checkFiles(revert, error) || !backend->revert(revert->snapshot, revert->journal, error) ||
+        !checkFiles(revert, error))
         return FALSE;
     *same = TRUE;
     if (revert->options->prove && !prove(revert, same, error))
@@ -403,12 +382,14 @@ virtHptSnapshotRevert(VirtHptSnapshot *snapshot,
         .options = options,
         .result = result,
         .journal = virtHptJournalNew(snapshot->name),
-        .before = g_array_new(FALSE, FALSE, sizeof(struct stat)),
+        .image = virtHptWatchNew(),
+        .bases = virtHptWatchNew(),
     };
     gboolean passed = FALSE;
     gboolean same = FALSE;
 
-    if (!virtHptSnapshotHasImage(snapshot, error) || !watchFiles(&revert, error) ||
+    if (!virtHptSnapshotHasImage(snapshot, error) ||
+        !virtHptWatchAdd(revert.image, snapshot->image, error) ||
         !validate(&revert, &passed, error))
         return FALSE;
     if (!passed)
