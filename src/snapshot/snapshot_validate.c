@@ -9,22 +9,13 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "libvirt-hpt/htab_diff.h"
 #include "snapshot/snapshot_dryrun.h"
-#include "snapshot/snapshot_validate.h"
-
-/* One validation: what was asked for, and what has been found */
-typedef struct {
-    const VirtHptValidateOptions *options;
-    VirtHptVerdict *verdict;
-    int state; /* the machine state for a dry run, or -1 */
-} Validation;
+#include "snapshot/snapshot_validatepriv.h"
 
 /* Whether an error is a verdict about the input, not about our doings. */
 static gboolean
@@ -210,20 +201,16 @@ judgeReport(VirtHptVerdict *verdict, const VirtHptReport *report, const VirtHptR
     }
 }
 
-static gboolean
-isWanted(const Validation *validation, VirtHptLevel level)
-{
-    return !(validation->options->skip & (1U << level));
-}
-
 static void
-checkTable(Validation *validation, const VirtHptSubject *subject, const VirtHptRecord *current)
+checkTable(VirtHptValidation *validation,
+           const VirtHptSubject *subject,
+           const VirtHptRecord *current)
 {
     VirtHptVerdict *verdict = validation->verdict;
     VirtHptCheckContext context;
     g_autoptr(VirtHptReport) report = NULL;
 
-    if (!isWanted(validation, VIRT_HPT_LEVEL_TABLE))
+    if (!virtHptValidationWants(validation, VIRT_HPT_LEVEL_TABLE))
         return;
     if (subject->mmu == VIRT_HPT_MMU_RADIX) {
         virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_TABLE, VIRT_HPT_RESULT_PASSED, "no-table",
@@ -238,122 +225,22 @@ checkTable(Validation *validation, const VirtHptSubject *subject, const VirtHptR
                           g_strdup(_("the table is sound")), NULL);
 }
 
-static void
-closeState(Validation *validation)
-{
-    if (validation->state >= 0)
-        close(validation->state);
-    validation->state = -1;
-}
-
-/* A level that cannot be run is an error only where it is asked for. */
-static gboolean
-skipDryRun(Validation *validation,
-           VirtHptError reason,
-           const char *code,
-           char *message,
-           const char *advice,
-           GError **error)
-{
-    if (validation->options->require & (1U << VIRT_HPT_LEVEL_DRY_RUN)) {
-        g_set_error(error, VIRT_HPT_ERROR, (int)reason, _("no dry run: %1$s"), message);
-        g_free(message);
-        return FALSE;
-    }
-    virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
-                      code, message, advice);
-    return TRUE;
-}
-
-static char *
-describeRefusal(const VirtHptDryRunReport *report)
-{
-    return g_strdup_printf(report->outcome == VIRT_HPT_DRY_RUN_REFUSED
-                               ? _("this host refuses to restore it: %1$s")
-                               : _("the dry run says nothing: %1$s"),
-                           report->message);
-}
-
-static gboolean
-judgeDryRun(Validation *validation, const VirtHptDryRunReport *report, GError **error)
-{
-    VirtHptVerdict *verdict = validation->verdict;
-
-    if (report->fallback && report->outcome != VIRT_HPT_DRY_RUN_UNKNOWN)
-        virtHptVerdictAdd(
-            verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, "dry-run-tcg",
-            g_strdup(_("this host has no KVM for the guest: TCG stood in for it, which says less")),
-            _("validate it on the host that will run it"));
-    switch (report->outcome) {
-    case VIRT_HPT_DRY_RUN_RESTORED:
-        virtHptVerdictAdd(
-            verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, report->code,
-            g_strdup(_("this host's libvirt and QEMU restore its machine state and HPT")), NULL);
-        return TRUE;
-    case VIRT_HPT_DRY_RUN_REFUSED:
-        /* TCG lacks what KVM has */
-        virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_DRY_RUN,
-                          report->fallback ? VIRT_HPT_RESULT_WARNED : VIRT_HPT_RESULT_FAILED,
-                          report->code, describeRefusal(report), report->advice);
-        return TRUE;
-    case VIRT_HPT_DRY_RUN_UNKNOWN:
-        return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, report->code, describeRefusal(report),
-                          report->advice, error);
-    }
-    g_return_val_if_reached(FALSE);
-}
-
-/* Whether the machine state is to be kept for a dry run. */
-static gboolean
-wantsState(const Validation *validation)
-{
-    return isWanted(validation, VIRT_HPT_LEVEL_DRY_RUN) && geteuid() == 0;
-}
-
-static gboolean
-dryRun(Validation *validation, const VirtHptSubject *subject, GError **error)
-{
-    const char *xml = subject->image ? subject->image->domainXml : subject->record->def->domainXml;
-    g_autoptr(VirtHptDryRunReport) report = NULL;
-
-    if (!isWanted(validation, VIRT_HPT_LEVEL_DRY_RUN))
-        return TRUE;
-    /* QEMU takes much that is wrong, and dies of some */
-    if (validation->verdict->result == VIRT_HPT_RESULT_FAILED) {
-        virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
-                          "dry-run-pointless", g_strdup(_("it failed already: no dry run")), NULL);
-        return TRUE;
-    }
-    if (!xml)
-        return skipDryRun(validation, VIRT_HPT_ERROR_UNSUPPORTED, "dry-run-no-domain",
-                          g_strdup(_("a migration stream has no domain XML to restore it with")),
-                          NULL, error);
-    if (validation->state < 0)
-        return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, "dry-run-not-root",
-                          g_strdup(_("a dry run needs root")), NULL, error);
-    report = virtHptDryRun(subject->path, xml, validation->state, subject->table,
-                           validation->options->timeout, error);
-    if (!report && error && *error)
-        g_prefix_error(error, "%s", _("no dry run (without: --no-dry-run): "));
-    return report && judgeDryRun(validation, report, error);
-}
-
 /* Judges what a subject holds; @current: its record, where that counts. */
 static gboolean
-judgeSubject(Validation *validation,
+judgeSubject(VirtHptValidation *validation,
              const VirtHptSubject *subject,
              const VirtHptRecord *current,
              GError **error)
 {
     checkTable(validation, subject, current);
-    return dryRun(validation, subject, error);
+    return virtHptValidationDryRun(validation, subject, error);
 }
 
 /* Reads the machine state of a record, which verifies it. */
 static gboolean
-loadState(Validation *validation, const VirtHptSubject *subject, GError **error)
+loadState(VirtHptValidation *validation, const VirtHptSubject *subject, GError **error)
 {
-    gboolean keep = wantsState(validation) && subject->record->def->domainXml;
+    gboolean keep = virtHptValidationWantsState(validation) && subject->record->def->domainXml;
 
     if (keep && (validation->state = virtHptDryRunOpenTemporary(error)) < 0)
         return FALSE;
@@ -363,7 +250,7 @@ loadState(Validation *validation, const VirtHptSubject *subject, GError **error)
 
 /* Opens a record for validation: its descriptor, its table and its machine state. */
 static VirtHptSubject *
-openRecord(Validation *validation, const char *path, GError **error)
+openRecord(VirtHptValidation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
     VirtHptSubject *subject = virtHptSubjectOpen(path, NULL, NULL, &local);
@@ -398,7 +285,7 @@ compare(VirtHptVerdict *verdict, const VirtHptSubject *subject, gboolean *curren
 }
 
 static gboolean
-validateRecord(Validation *validation, const char *path, GError **error)
+validateRecord(VirtHptValidation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
     g_autoptr(VirtHptSubject) subject = openRecord(validation, path, &local);
@@ -428,7 +315,7 @@ validateRecord(Validation *validation, const char *path, GError **error)
 
 /* Validates an image that has no record, or none that counts. */
 static gboolean
-validateImage(Validation *validation, const char *path, GError **error)
+validateImage(VirtHptValidation *validation, const char *path, GError **error)
 {
     VirtHptImageOptions options = {
         .progress = validation->options->progress,
@@ -437,7 +324,7 @@ validateImage(Validation *validation, const char *path, GError **error)
     GError *local = NULL;
     g_autoptr(VirtHptSubject) subject = NULL;
 
-    if (wantsState(validation)) {
+    if (virtHptValidationWantsState(validation)) {
         validation->state = virtHptDryRunOpenTemporary(error);
         if (validation->state < 0)
             return FALSE;
@@ -453,7 +340,7 @@ validateImage(Validation *validation, const char *path, GError **error)
 
 /* Validates an image by its record; @judged: whether that was enough. */
 static gboolean
-validateByRecord(Validation *validation,
+validateByRecord(VirtHptValidation *validation,
                  const VirtHptRecord *record,
                  gboolean *judged,
                  GError **error)
@@ -481,7 +368,7 @@ validateByRecord(Validation *validation,
 }
 
 static gboolean
-validateFile(Validation *validation, const char *path, GError **error)
+validateFile(VirtHptValidation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
     g_autoptr(VirtHptPlace) place = virtHptPlaceOpen(path, error);
@@ -506,13 +393,13 @@ validateFile(Validation *validation, const char *path, GError **error)
     }
     if (judged)
         return TRUE;
-    closeState(validation);
+    virtHptValidationCloseState(validation);
     return validateImage(validation, path, error);
 }
 
 /* A level that is required must have been run, unless one before it failed. */
 static gboolean
-checkRequired(const Validation *validation, GError **error)
+checkRequired(const VirtHptValidation *validation, GError **error)
 {
     const VirtHptVerdict *verdict = validation->verdict;
 
@@ -546,7 +433,7 @@ virtHptValidate(const char *path, const VirtHptValidateOptions *options, GError 
 {
     static const VirtHptValidateOptions defaults;
     g_autoptr(VirtHptVerdict) verdict = virtHptVerdictNew();
-    Validation validation = {
+    VirtHptValidation validation = {
         .options = options ? options : &defaults,
         .verdict = verdict,
         .state = -1,
@@ -554,7 +441,7 @@ virtHptValidate(const char *path, const VirtHptValidateOptions *options, GError 
     gboolean ok = virtHptPlaceIsRecord(path) ? validateRecord(&validation, path, error)
                                              : validateFile(&validation, path, error);
 
-    closeState(&validation);
+    virtHptValidationCloseState(&validation);
     ok = ok && checkRequired(&validation, error);
     return ok ? g_steal_pointer(&verdict) : NULL;
 }
