@@ -68,11 +68,31 @@ checkFinding(const VirtHptFinding *finding, char **expected, const VirtHptTable 
     }
 }
 
+/* The ranges of "plugged" */
+static GArray *
+makePlugged(const char *group)
+{
+    g_auto(GStrv) texts = g_key_file_get_string_list(cases, group, "plugged", NULL, NULL);
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(VirtHptRamRange));
+
+    for (guint i = 0; texts && texts[i]; i++) {
+        g_auto(GStrv) words = g_strsplit(texts[i], ":", 0);
+        VirtHptRamRange range;
+
+        g_assert_cmpuint(g_strv_length(words), ==, 2);
+        range.start = g_ascii_strtoull(words[0], NULL, 16);
+        range.length = g_ascii_strtoull(words[1], NULL, 16);
+        g_array_append_val(ranges, range);
+    }
+    return ranges;
+}
+
 static void
 testCase(gconstpointer data)
 {
     const char *group = data;
     g_autoptr(VirtHptTable) table = makeTable(group);
+    g_autoptr(GArray) plugged = makePlugged(group);
     g_autoptr(VirtHptReport) report = NULL;
     VirtHptCheckContext context = {0};
     guint64 total = 0;
@@ -81,7 +101,8 @@ testCase(gconstpointer data)
     context.ramBytes = getNumber(group, "ramBytes");
     context.orderBytes = getNumber(group, "orderBytes");
     context.orderMaxBytes = getNumber(group, "orderMaxBytes");
-    context.power9 = g_key_file_get_boolean(cases, group, "power9", NULL);
+    context.plugged = (const VirtHptRamRange *)plugged->data;
+    context.nplugged = plugged->len;
     report = virtHptTableCheck(table, &context);
 
     for (guint i = 0;; i++) {
@@ -154,6 +175,9 @@ testNames(void)
         "order-range",       "order-ram",       "segment-reserved", "page-size",
         "page-size-unusual", "page-size-limit", "rpn-alignment",    "rpn-range",
         "hash-placement",    "duplicate",       "avpn-width",       "no-bolted",
+        "mmio-range",        "cache-mode",      "reserved-bits",    "protection",
+        "avpn-stray",        "vrma-mapping",    "table-full",       "secondary-excess",
+        "bolted-excess",
     };
     VirtHptRule rule = VIRT_HPT_RULE_COUNT;
 
@@ -161,12 +185,115 @@ testNames(void)
         g_assert_cmpstr(virtHptRuleGetName((VirtHptRule)i), ==, names[i]);
         g_assert_true(virtHptRuleFromName(names[i], &rule));
         g_assert_cmpuint(rule, ==, i);
-        g_assert_cmpuint(strlen(virtHptRuleGetSummary((VirtHptRule)i)), >, 0);
     }
     g_assert_false(virtHptRuleFromName("order", &rule));
     g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_NOTE), ==, "note");
     g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_WARNING), ==, "warning");
     g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_ERROR), ==, "error");
+}
+
+static void
+checkSentence(const char *text)
+{
+    g_assert_true(g_unichar_isupper(g_utf8_get_char(text)));
+    g_assert_true(g_str_has_suffix(text, "."));
+}
+
+static void
+testTexts(void)
+{
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
+        VirtHptRuleText text = {0};
+
+        virtHptRuleGetText((VirtHptRule)i, &text);
+        g_assert_cmpstr(text.summary, ==, virtHptRuleGetSummary((VirtHptRule)i));
+        g_assert_cmpuint(strlen(text.summary), >, 0);
+        checkSentence(text.meaning);
+        checkSentence(text.guests);
+        checkSentence(text.advice);
+        g_assert_true(strstr(text.source, "Linux arch") || strstr(text.source, "QEMU 7.2 ") ||
+                      strstr(text.source, "Power ISA "));
+    }
+}
+
+/* The fault of each rule is planted by a case of checks.ini or, where that cannot be, by a test */
+static void
+testEachRuleIsPlanted(void)
+{
+    g_auto(GStrv) groups = g_key_file_get_groups(cases, NULL);
+    gboolean planted[VIRT_HPT_RULE_COUNT] = {0};
+
+    planted[VIRT_HPT_RULE_ORDER_RANGE] = TRUE; /* testOrder() */
+    planted[VIRT_HPT_RULE_TABLE_FULL] = TRUE;  /* testFull() */
+    for (guint i = 0; groups[i]; i++) {
+        g_auto(GStrv) finding =
+            g_key_file_get_string_list(cases, groups[i], "finding0", NULL, NULL);
+        VirtHptRule rule;
+
+        if (finding && virtHptRuleFromName(finding[0], &rule))
+            planted[rule] = TRUE;
+    }
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
+        if (!planted[i])
+            g_error("no test plants '%s'", virtHptRuleGetName((VirtHptRule)i));
+    }
+}
+
+static void
+testOrder(void)
+{
+    const VirtHptCheckContext context = {.orderBytes = 512U << 20};
+    static const struct {
+        guint order;
+        const char *rule; /* of the only finding */
+    } orders[] = {
+        {0, "order-range"},  {5, "order-range"},  {17, "order-range"},
+        {18, "order-ram"},   {22, NULL},          {46, "order-ram"},
+        {47, "order-range"}, {64, "order-range"}, {G_MAXUINT, "order-range"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(orders); i++) {
+        g_autoptr(VirtHptReport) report = virtHptOrderCheck(orders[i].order, &context);
+        const VirtHptFinding *finding;
+
+        g_assert_cmpuint(report->findings->len, ==, orders[i].rule ? 1 : 0);
+        if (!orders[i].rule)
+            continue;
+        finding = g_ptr_array_index(report->findings, 0);
+        g_assert_cmpstr(virtHptRuleGetName(finding->rule), ==, orders[i].rule);
+        g_assert_cmpuint(finding->slot, ==, VIRT_HPT_NO_SLOT);
+        g_assert_cmpuint(report->counts[finding->rule], ==, 1);
+    }
+}
+
+/* 4K pages fill both PTEGs of their hashes: half of the slots hold primary entries */
+static void
+testFull(void)
+{
+    g_autoptr(VirtHptTable) table = virtHptTableNew(18, TEST_MAX_BYTES, NULL);
+    g_autoptr(VirtHptReport) report = NULL;
+    guint64 slots = virtHptTableGetSlots(table);
+
+    for (guint64 slot = 0; slot < slots; slot++) {
+        guint64 secondary = slot % 2 ? VIRT_HPT_V_SECONDARY : 0;
+        /* A VSID of its own for each member, so that no page has two entries */
+        const VirtHptEntry entry = {
+            .v =
+                slot % VIRT_HPT_PTEG_SLOTS << 40 | secondary | VIRT_HPT_V_BOLTED | VIRT_HPT_V_VALID,
+            .r = VIRT_HPT_R_M,
+        };
+
+        virtHptTableSet(table, slot, &entry);
+        if (slot == slots - 2) {
+            g_autoptr(VirtHptReport) before = virtHptTableCheck(table, NULL);
+
+            g_assert_cmpuint(before->findings->len, ==, 0);
+        }
+    }
+    report = virtHptTableCheck(table, NULL);
+    g_assert_cmpuint(report->findings->len, ==, 1);
+    g_assert_cmpuint(report->counts[VIRT_HPT_RULE_TABLE_FULL], ==, 1);
+    g_assert_cmpuint(virtHptReportCount(report, VIRT_HPT_SEVERITY_NOTE), ==, 1);
 }
 
 int
@@ -189,6 +316,10 @@ main(int argc, char **argv)
     g_test_add_func("/htab/check/the report says how much of the placement is verified",
                     testPlacement);
     g_test_add_func("/htab/check/names of rules are stable", testNames);
+    g_test_add_func("/htab/check/each rule has its texts", testTexts);
+    g_test_add_func("/htab/check/each rule is planted by a test", testEachRuleIsPlanted);
+    g_test_add_func("/htab/check/orders are checked without a table", testOrder);
+    g_test_add_func("/htab/check/a table without a free slot is full", testFull);
 
     rc = g_test_run();
     g_key_file_free(cases);

@@ -206,7 +206,6 @@ testGarbage(void)
         .maxPageShift = 24,
         .ramBytes = TEST_MAX_BYTES,
         .orderBytes = TEST_MAX_BYTES,
-        .power9 = TRUE,
         .maxPerRule = 3,
     };
 

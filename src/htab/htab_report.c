@@ -1,133 +1,112 @@
 /*
- * htab_report.c: the rules of a check by name, and the report that holds its findings
+ * htab_report.c: the report of a check, as its findings come in and when it is whole
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
 #include "config.h"
 
-#include <glib/gi18n-lib.h>
-#include <string.h>
+#include "htab/htab_checkpriv.h"
 
-#include "libvirt-hpt/htab_check.h"
+#define MAX_PER_RULE_DEFAULT 16
 
-typedef struct {
-    const char *name;
-    VirtHptSeverity severity;
-    const char *summary;
-} Rule;
+static void
+findingFree(gpointer data)
+{
+    VirtHptFinding *finding = data;
+
+    g_free(finding->found);
+    g_free(finding->expected);
+    g_free(finding);
+}
 
 /*
- * An error is what no guest can make use of: its MMU would not find the entry, or not know what to
- * do with it.  A warning is what only the facts around the table speak against, and those may be
- * out of date, or the guest unlike any that was seen.
+ * virtHptCheckInit:
+ * @check: (out): a check that has found nothing yet
+ * @table: (nullable): what it is about
+ * @order: log2 of the table's size in bytes
+ * @context: (nullable): what is known of the machine around it
  */
-static const Rule rules[VIRT_HPT_RULE_COUNT] = {
-    [VIRT_HPT_RULE_ORDER_RANGE] = {"order-range", VIRT_HPT_SEVERITY_ERROR,
-                                   N_("the order of the HPT is outside 18 to 46")},
-    [VIRT_HPT_RULE_ORDER_RAM] =
-        {"order-ram", VIRT_HPT_SEVERITY_WARNING,
-         N_("the order of the HPT is far from what the guest's RAM implies")},
-    [VIRT_HPT_RULE_SEGMENT_RESERVED] = {"segment-reserved", VIRT_HPT_SEVERITY_ERROR,
-                                        N_("an entry has a reserved segment size")},
-    [VIRT_HPT_RULE_PAGE_SIZE] = {"page-size", VIRT_HPT_SEVERITY_ERROR,
-                                 N_("an entry encodes no page size")},
-    [VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL] =
-        {"page-size-unusual", VIRT_HPT_SEVERITY_WARNING,
-         N_("an entry has a page size that KVM does not advertise")},
-    [VIRT_HPT_RULE_PAGE_SIZE_LIMIT] = {"page-size-limit", VIRT_HPT_SEVERITY_ERROR,
-                                       N_("an entry's page is larger than the machine allows")},
-    [VIRT_HPT_RULE_RPN_ALIGNMENT] = {"rpn-alignment", VIRT_HPT_SEVERITY_ERROR,
-                                     N_("an entry's real address is not aligned to its page")},
-    [VIRT_HPT_RULE_RPN_RANGE] = {"rpn-range", VIRT_HPT_SEVERITY_WARNING,
-                                 N_("an entry maps cacheable memory outside the guest's RAM")},
-    [VIRT_HPT_RULE_HASH_PLACEMENT] = {"hash-placement", VIRT_HPT_SEVERITY_ERROR,
-                                      N_("an entry is in neither PTEG of its hash")},
-    [VIRT_HPT_RULE_DUPLICATE] = {"duplicate", VIRT_HPT_SEVERITY_ERROR,
-                                 N_("a virtual page has two entries")},
-    [VIRT_HPT_RULE_AVPN_WIDTH] = {"avpn-width", VIRT_HPT_SEVERITY_WARNING,
-                                  N_("an entry has address bits that a POWER9 host does not keep")},
-    [VIRT_HPT_RULE_NO_BOLTED] = {"no-bolted", VIRT_HPT_SEVERITY_WARNING,
-                                 N_("the HPT has entries, and none of them is bolted")},
-};
-
-/**
- * virtHptRuleGetName:
- * @rule: a rule
- *
- * Returns: its stable name, never translated
- */
-const char *
-virtHptRuleGetName(VirtHptRule rule)
+void
+virtHptCheckInit(VirtHptCheck *check,
+                 const VirtHptTable *table,
+                 guint order,
+                 const VirtHptCheckContext *context)
 {
-    g_return_val_if_fail((guint)rule < VIRT_HPT_RULE_COUNT, "unknown");
-    return rules[rule].name;
+    static const VirtHptCheckContext nothing;
+
+    *check = (VirtHptCheck){
+        .table = table,
+        .order = order,
+        .context = context ? context : &nothing,
+        .report = g_new0(VirtHptReport, 1),
+    };
+    check->maxPerRule =
+        check->context->maxPerRule ? check->context->maxPerRule : MAX_PER_RULE_DEFAULT;
+    check->report->findings = g_ptr_array_new_with_free_func(findingFree);
+    check->report->placement = g_array_new(FALSE, FALSE, sizeof(VirtHptPlacement));
+    check->report->ptegBits = order > 7 ? order - 7 : 0;
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++)
+        check->kept[i] = g_ptr_array_new();
 }
 
-/**
- * virtHptRuleFromName:
- * @name: a name that virtHptRuleGetName() gave
- * @rule: (out): the rule; left alone on failure
+/*
+ * virtHptCheckFinish:
+ * @check: a check that was initialised
  *
- * Returns: %FALSE if there is no rule of that name
+ * Orders the findings by rule, then slot: each rule's own were found in the order of slots.
+ *
+ * Returns: (transfer full): the report
+ */
+VirtHptReport *
+virtHptCheckFinish(VirtHptCheck *check)
+{
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++)
+        g_ptr_array_extend_and_steal(check->report->findings, check->kept[i]);
+    return g_steal_pointer(&check->report);
+}
+
+/*
+ * virtHptCheckCount:
+ * @check: a check
+ * @rule: what was broken
+ *
+ * Counts a finding.
+ *
+ * Returns: whether there is room to keep it: only then are its texts worth making, for a table of
+ * garbage has millions
  */
 gboolean
-virtHptRuleFromName(const char *name, VirtHptRule *rule)
+virtHptCheckCount(VirtHptCheck *check, VirtHptRule rule)
 {
-    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
-        if (strcmp(rules[i].name, name) == 0) {
-            *rule = (VirtHptRule)i;
-            return TRUE;
-        }
-    }
-    return FALSE;
+    return check->report->counts[rule]++ < check->maxPerRule;
 }
 
-/**
- * virtHptRuleGetSeverity:
- * @rule: a rule
- *
- * Returns: the severity of every finding of @rule
+/*
+ * virtHptCheckKeep:
+ * @check: a check
+ * @rule: what was broken, once virtHptCheckCount() said that there is room
+ * @subject: (nullable): by which entry; %NULL: by the table
+ * @found: (transfer full): what was found, translated
+ * @expected: (transfer full): what was expected, translated
  */
-VirtHptSeverity
-virtHptRuleGetSeverity(VirtHptRule rule)
+void
+virtHptCheckKeep(VirtHptCheck *check,
+                 VirtHptRule rule,
+                 const VirtHptCheckSubject *subject,
+                 char *found,
+                 char *expected)
 {
-    g_return_val_if_fail((guint)rule < VIRT_HPT_RULE_COUNT, VIRT_HPT_SEVERITY_ERROR);
-    return rules[rule].severity;
-}
+    VirtHptFinding *finding = g_new0(VirtHptFinding, 1);
 
-/**
- * virtHptRuleGetSummary:
- * @rule: a rule
- *
- * Returns: what a finding of @rule says, in one line, translated
- */
-const char *
-virtHptRuleGetSummary(VirtHptRule rule)
-{
-    g_return_val_if_fail((guint)rule < VIRT_HPT_RULE_COUNT, "");
-    return _(rules[rule].summary);
-}
-
-/**
- * virtHptSeverityGetName:
- * @severity: a severity
- *
- * Returns: its stable name, never translated
- */
-const char *
-virtHptSeverityGetName(VirtHptSeverity severity)
-{
-    switch (severity) {
-    case VIRT_HPT_SEVERITY_NOTE:
-        return "note";
-    case VIRT_HPT_SEVERITY_WARNING:
-        return "warning";
-    case VIRT_HPT_SEVERITY_ERROR:
-        return "error";
-    default:
-        g_return_val_if_reached("unknown");
-    }
+    finding->rule = rule;
+    finding->severity = virtHptRuleGetSeverity(rule);
+    finding->slot = subject ? subject->slot : VIRT_HPT_NO_SLOT;
+    if (subject)
+        finding->entry = subject->entry;
+    finding->found = found;
+    finding->expected = expected;
+    g_ptr_array_add(check->kept[rule], finding);
 }
 
 /**
@@ -143,7 +122,7 @@ virtHptReportCount(const VirtHptReport *report, VirtHptSeverity severity)
     guint64 count = 0;
 
     for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
-        if (rules[i].severity == severity)
+        if (virtHptRuleGetSeverity((VirtHptRule)i) == severity)
             count += report->counts[i];
     }
     return count;

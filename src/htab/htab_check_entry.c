@@ -1,0 +1,487 @@
+/*
+ * htab_check_entry.c: the rules that a single entry can break
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Memory is constant.  A virtual page has one hash, and a hash has two PTEGs; so an entry that
+ * lies where it should can have a double in its own PTEG and in the complement of it only.
+ */
+
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "htab/htab_checkpriv.h"
+#include "htab/htab_entrypriv.h"
+
+/* Virtual addresses of Linux have 68 bits, and entries in the format of ISA 3.0, in which POWER9
+ * keeps them, have no room for more */
+#define V_AVPN_BEYOND_68 (((1ULL << 62) - 1) & ~((1ULL << 52) - 1))
+#define V_AVPN (((1ULL << 62) - 1) & ~((1ULL << VIRT_HPT_V_AVPN_SHIFT) - 1))
+
+/* B and the VSID of a 1 TiB segment; those of the VRMA (Linux
+ * arch/powerpc/include/asm/book3s/64/mmu-hash.h HPTE_V_VRMA_MASK) */
+#define V_SEGMENT_1T 0xffffffffff000000ULL
+#define V_VRMA 0x4001ffffff000000ULL
+
+#define R_WIMG (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M | VIRT_HPT_R_G)
+#define R_STRONG_ORDER (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M)
+
+/* Bit n: PP0 and PP of value n mean nothing (Power ISA 2.07 III-S 5.7.9.1) */
+#define RESERVED_PROTECTIONS 0xb0U /* 4, 5 and 7 */
+
+/* Devices of a pseries machine lie from 1 TiB on (QEMU up to 2.6), today from 32 TiB on, and end
+ * with XIVE's pages at 0x60302031a0000 (QEMU 7.2 include/hw/ppc/spapr.h, spapr_xive.h).  No real
+ * address of POWER8 to POWER10 has more than 51 bits. */
+#define MMIO_START (1ULL << 40)
+#define MMIO_END (1ULL << 51)
+
+/* Plugged ranges that a finding lists */
+#define RANGES_NAMED 4
+
+/* A page size as people write it: 2^12 bytes is "4K" */
+static char *
+formatShift(guint shift)
+{
+    static const char units[] = "BKMGTPE";
+
+    return g_strdup_printf("%u%c", 1U << (shift % 10), units[MIN(shift / 10, sizeof(units) - 2)]);
+}
+
+static char *
+formatPageSize(const VirtHptPageSize *size)
+{
+    g_autofree char *base = formatShift(size->base);
+    g_autofree char *actual = formatShift(size->actual);
+
+    return g_strdup_printf("%s/%s", base, actual);
+}
+
+/* Returns whether the page size makes sense; the other rules build on it */
+static gboolean
+decodePageSize(VirtHptCheck *check, VirtHptCheckSubject *subject)
+{
+    guint segmentShift = virtHptEntryGetSegmentShift(&subject->entry);
+
+    if (!virtHptEntryGetPageSize(&subject->entry, &subject->size)) {
+        if (virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE)) {
+            guint lp = (guint)(subject->entry.r >> 12) & 0xff;
+
+            virtHptCheckKeep(check, VIRT_HPT_RULE_PAGE_SIZE, subject,
+                             g_strdup_printf(_("large page encoding 0x%1$02x in R bits 19:12"), lp),
+                             g_strdup(_("0x00, 0x03, 0x08, 0x38, 0x*1 or 0x*7")));
+        }
+        return FALSE;
+    }
+
+    if (segmentShift != 0 && subject->size.actual > segmentShift) {
+        if (virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE)) {
+            g_autofree char *size = formatPageSize(&subject->size);
+            g_autofree char *segment = formatShift(segmentShift);
+
+            virtHptCheckKeep(
+                check, VIRT_HPT_RULE_PAGE_SIZE, subject,
+                g_strdup_printf(_("page size %1$s in a segment of %2$s"), size, segment),
+                g_strdup(_("a page that fits into its segment")));
+        }
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* A size above the limit is not reported as unusual as well */
+static void
+checkPageSize(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+{
+    const VirtHptPageSize *size = &subject->size;
+    guint limit = check->context->maxPageShift;
+    gboolean unusual =
+        size->base == VIRT_HPT_PAGE_SHIFT_MAX || (size->base == 12 && size->actual == 16);
+
+    if (limit != 0 && size->actual > limit) {
+        if (virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT)) {
+            g_autofree char *largest = formatShift(limit);
+
+            virtHptCheckKeep(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT, subject, formatPageSize(size),
+                             g_strdup_printf(_("at most %1$s"), largest));
+        }
+    } else if (unusual && virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL)) {
+        virtHptCheckKeep(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL, subject, formatPageSize(size),
+                         g_strdup(_("4K/4K, 4K/16M, 64K/64K, 64K/16M or 16M/16M")));
+    }
+}
+
+/* The range of RAM that holds @real, or %FALSE */
+static gboolean
+findRam(const VirtHptCheckContext *context, guint64 real, VirtHptRamRange *range)
+{
+    *range = (VirtHptRamRange){0, context->ramBytes};
+    if (real < context->ramBytes)
+        return TRUE;
+    for (gsize i = 0; i < context->nplugged; i++) {
+        *range = context->plugged[i];
+        if (real >= range->start && real - range->start < range->length)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether all of a page is RAM; it may span ranges that touch */
+static gboolean
+isRam(const VirtHptCheckContext *context, guint64 real, guint64 bytes)
+{
+    VirtHptRamRange range;
+
+    while (bytes > 0) {
+        guint64 here;
+
+        if (!findRam(context, real, &range))
+            return FALSE;
+        here = MIN(bytes, range.length - (real - range.start));
+        real += here;
+        bytes -= here;
+    }
+    return TRUE;
+}
+
+static char *
+formatRam(const VirtHptCheckContext *context)
+{
+    GString *text = g_string_new(NULL);
+
+    g_string_append_printf(text, "0x0-0x%" G_GINT64_MODIFIER "x", context->ramBytes - 1);
+    for (gsize i = 0; i < MIN(context->nplugged, RANGES_NAMED); i++) {
+        const VirtHptRamRange *range = &context->plugged[i];
+
+        g_string_append_printf(text, ", 0x%" G_GINT64_MODIFIER "x-0x%" G_GINT64_MODIFIER "x",
+                               range->start, range->start + (range->length - 1));
+    }
+    if (context->nplugged > RANGES_NAMED)
+        g_string_append(text, ", ...");
+    return g_string_free(text, FALSE);
+}
+
+/* H_ENTER takes M alone for RAM, and KVM also W, I and M together: strong access ordering */
+static void
+checkRamMode(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+{
+    guint64 wimg = subject->entry.r & R_WIMG;
+
+    if (wimg == VIRT_HPT_R_M || wimg == R_STRONG_ORDER ||
+        !virtHptCheckCount(check, VIRT_HPT_RULE_CACHE_MODE))
+        return;
+    virtHptCheckKeep(check, VIRT_HPT_RULE_CACHE_MODE, subject,
+                     g_strdup_printf(_("WIMG bits 0x%1$02x for RAM"), (guint)wimg),
+                     g_strdup_printf(_("0x%1$02x (M), or 0x%2$02x (strong access ordering)"),
+                                     (guint)VIRT_HPT_R_M, (guint)R_STRONG_ORDER));
+}
+
+/* What is not cached is a device */
+static void
+checkDevice(VirtHptCheck *check, const VirtHptCheckSubject *subject, guint64 real, guint64 bytes)
+{
+    guint64 low = check->context->ramBytes ? MMIO_START : 0;
+
+    if ((subject->entry.r & VIRT_HPT_R_W) && virtHptCheckCount(check, VIRT_HPT_RULE_CACHE_MODE)) {
+        virtHptCheckKeep(check, VIRT_HPT_RULE_CACHE_MODE, subject,
+                         g_strdup_printf(_("WIMG bits 0x%1$02x for a device"),
+                                         (guint)(subject->entry.r & R_WIMG)),
+                         g_strdup(_("W to be clear where I is set")));
+    }
+    if ((real < low || real > MMIO_END - bytes) &&
+        virtHptCheckCount(check, VIRT_HPT_RULE_MMIO_RANGE)) {
+        virtHptCheckKeep(
+            check, VIRT_HPT_RULE_MMIO_RANGE, subject,
+            g_strdup_printf(_("cache-inhibited real address 0x%1$llx to 0x%2$llx"),
+                            (unsigned long long)real, (unsigned long long)(real + bytes - 1)),
+            g_strdup_printf(_("a device, at 0x%1$llx to 0x%2$llx"), (unsigned long long)low,
+                            (unsigned long long)MMIO_END - 1));
+    }
+}
+
+static void
+checkRpn(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+{
+    const VirtHptCheckContext *context = check->context;
+    guint64 bytes = G_GUINT64_CONSTANT(1) << subject->size.actual;
+    guint64 low = subject->entry.r & VIRT_HPT_R_RPN & (bytes - 1);
+    guint64 encoding = virtHptPageSizeGetEncoding(&subject->size);
+    guint64 real = virtHptEntryGetRealAddress(&subject->entry, &subject->size);
+
+    if (low != encoding && virtHptCheckCount(check, VIRT_HPT_RULE_RPN_ALIGNMENT)) {
+        g_autofree char *size = formatPageSize(&subject->size);
+
+        virtHptCheckKeep(
+            check, VIRT_HPT_RULE_RPN_ALIGNMENT, subject,
+            g_strdup_printf(_("RPN bits 0x%1$llx below the page size"), (unsigned long long)low),
+            g_strdup_printf(_("0x%1$llx, which encodes %2$s"), (unsigned long long)encoding, size));
+    }
+
+    if (context->ramBytes != 0 && isRam(context, real, bytes)) {
+        checkRamMode(check, subject);
+    } else if (subject->entry.r & VIRT_HPT_R_I) {
+        /* Where it is not known what is RAM, W, I and M may be strong access ordering */
+        if (context->ramBytes != 0 || (subject->entry.r & R_WIMG) != R_STRONG_ORDER)
+            checkDevice(check, subject, real, bytes);
+    } else if (context->ramBytes != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_RPN_RANGE)) {
+        g_autofree char *ram = formatRam(context);
+
+        virtHptCheckKeep(check, VIRT_HPT_RULE_RPN_RANGE, subject,
+                         g_strdup_printf(_("real address 0x%1$llx to 0x%2$llx"),
+                                         (unsigned long long)real,
+                                         (unsigned long long)(real + bytes - 1)),
+                         g_strdup_printf(_("RAM, which is at %1$s"), ram));
+    }
+}
+
+static void
+reportPlacement(VirtHptCheck *check, const VirtHptCheckSubject *subject, guint64 hash)
+{
+    guint64 mask = virtHptTableGetPtegs(check->table) - 1;
+    guint64 hidden = (G_GUINT64_CONSTANT(1) << virtHptPageSizeHiddenBits(&subject->size)) - 1;
+    guint64 pteg = subject->slot / VIRT_HPT_PTEG_SLOTS;
+    unsigned long long primary = hash & mask & ~hidden;
+    unsigned long long secondary = ~hash & mask & ~hidden;
+    char *found;
+    char *expected;
+
+    found = g_strdup_printf(subject->entry.v & VIRT_HPT_V_SECONDARY ? _("PTEG 0x%1$llx (secondary)")
+                                                                    : _("PTEG 0x%1$llx (primary)"),
+                            (unsigned long long)pteg);
+    if (hidden == 0) {
+        expected = g_strdup_printf(_("PTEG 0x%1$llx or, secondary, 0x%2$llx"), primary, secondary);
+    } else {
+        expected = g_strdup_printf(
+            _("a PTEG of 0x%1$llx to 0x%2$llx or, secondary, of 0x%3$llx to 0x%4$llx"), primary,
+            primary | hidden, secondary, secondary | hidden);
+    }
+    virtHptCheckKeep(check, VIRT_HPT_RULE_HASH_PLACEMENT, subject, found, expected);
+}
+
+/* Returns whether the entry has a virtual address; @address is set then */
+static gboolean
+checkPlacement(VirtHptCheck *check, const VirtHptCheckSubject *subject, VirtHptAddress *address)
+{
+    guint64 hash;
+
+    if (virtHptEntryGetAddress(&subject->entry, &subject->size, subject->slot, check->order,
+                               address))
+        return TRUE;
+
+    /* A page that fits into its segment has a hash, unless B is reserved */
+    if (!virtHptEntryGetHash(&subject->entry, &subject->size, &hash)) {
+        if (virtHptCheckCount(check, VIRT_HPT_RULE_SEGMENT_RESERVED)) {
+            guint b = (guint)(subject->entry.v >> VIRT_HPT_V_B_SHIFT);
+
+            virtHptCheckKeep(check, VIRT_HPT_RULE_SEGMENT_RESERVED, subject,
+                             g_strdup_printf(_("segment size B is %1$u"), b),
+                             g_strdup(_("0 (256M) or 1 (1T)")));
+        }
+    } else if (virtHptCheckCount(check, VIRT_HPT_RULE_HASH_PLACEMENT)) {
+        reportPlacement(check, subject, hash);
+    }
+    return FALSE;
+}
+
+/*
+ * Looks for the same virtual page in the slots of [@slot, @end).  In the PTEG of a hash, with the
+ * right H, an equal AVPN is an equal address: what AVPN does not hold follows from the PTEG.
+ */
+static guint64
+findDouble(const VirtHptCheck *check,
+           const VirtHptCheckSubject *subject,
+           guint64 slot,
+           guint64 end,
+           guint64 secondary)
+{
+    guint64 mask = virtHptPageSizeVMask(&subject->size);
+
+    for (; slot < end; slot++) {
+        VirtHptEntry other = virtHptTableGet(check->table, slot);
+        VirtHptPageSize size;
+
+        if ((other.v & VIRT_HPT_V_VALID) && (other.v & VIRT_HPT_V_SECONDARY) == secondary &&
+            ((other.v ^ subject->entry.v) & mask) == 0 && virtHptEntryGetPageSize(&other, &size) &&
+            size.base == subject->size.base)
+            return slot;
+    }
+    return VIRT_HPT_NO_SLOT;
+}
+
+/* Compares with slots before the entry only, so that each pair is found once */
+static void
+checkDuplicate(VirtHptCheck *check,
+               const VirtHptCheckSubject *subject,
+               const VirtHptAddress *address)
+{
+    guint64 secondary = subject->entry.v & VIRT_HPT_V_SECONDARY;
+    guint64 pteg = subject->slot / VIRT_HPT_PTEG_SLOTS;
+    guint64 complement = ~pteg & (virtHptTableGetPtegs(check->table) - 1);
+    guint64 other = VIRT_HPT_NO_SLOT;
+
+    if (complement < pteg) {
+        other =
+            findDouble(check, subject, complement * VIRT_HPT_PTEG_SLOTS,
+                       (complement + 1) * VIRT_HPT_PTEG_SLOTS, secondary ^ VIRT_HPT_V_SECONDARY);
+    }
+    if (other == VIRT_HPT_NO_SLOT)
+        other = findDouble(check, subject, pteg * VIRT_HPT_PTEG_SLOTS, subject->slot, secondary);
+
+    if (other != VIRT_HPT_NO_SLOT && virtHptCheckCount(check, VIRT_HPT_RULE_DUPLICATE)) {
+        char buf[VIRT_HPT_ADDRESS_BUFLEN];
+
+        virtHptAddressFormat(address, buf);
+        virtHptCheckKeep(check, VIRT_HPT_RULE_DUPLICATE, subject,
+                         g_strdup_printf(_("virtual page %1$s, as at slot 0x%2$llx"), buf,
+                                         (unsigned long long)other),
+                         g_strdup(_("one entry for a virtual page")));
+    }
+}
+
+static void
+checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+{
+    const VirtHptEntry *entry = &subject->entry;
+    guint64 stray = entry->v & ~virtHptPageSizeVMask(&subject->size) & V_AVPN;
+    guint64 wide = entry->v & V_AVPN_BEYOND_68;
+    guint protection = virtHptEntryGetProtection(entry);
+
+    if (wide != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_AVPN_WIDTH)) {
+        virtHptCheckKeep(
+            check, VIRT_HPT_RULE_AVPN_WIDTH, subject,
+            g_strdup_printf(_("AVPN bits 0x%1$llx of V are set"), (unsigned long long)wide),
+            g_strdup(_("V bits 61:52 to be clear")));
+    }
+    if (stray != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_AVPN_STRAY)) {
+        g_autofree char *size = formatPageSize(&subject->size);
+
+        virtHptCheckKeep(
+            check, VIRT_HPT_RULE_AVPN_STRAY, subject,
+            g_strdup_printf(_("AVPN bits 0x%1$llx of V are set"), (unsigned long long)stray),
+            g_strdup_printf(_("address bits below the base page of %1$s to be clear"), size));
+    }
+    if ((entry->r & VIRT_HPT_R_TS) && virtHptCheckCount(check, VIRT_HPT_RULE_RESERVED_BITS)) {
+        virtHptCheckKeep(check, VIRT_HPT_RULE_RESERVED_BITS, subject,
+                         g_strdup(_("bit 62 of R is set")),
+                         g_strdup(_("reserved bits to be clear")));
+    }
+    if ((RESERVED_PROTECTIONS >> protection & 1) != 0 &&
+        virtHptCheckCount(check, VIRT_HPT_RULE_PROTECTION)) {
+        virtHptCheckKeep(check, VIRT_HPT_RULE_PROTECTION, subject,
+                         g_strdup_printf(_("protection PP is %1$u"), protection),
+                         g_strdup(_("0 to 3, or 6")));
+    }
+}
+
+/*
+ * KVM-HV gives a guest real mode by entries of a segment of their own, one for each page of the
+ * RMA, which map it to itself (Linux arch/powerpc/kvm/book3s_64_mmu_hv.c kvmppc_map_vrma()).
+ */
+static void
+checkVrma(VirtHptCheck *check, const VirtHptCheckSubject *subject, const VirtHptAddress *address)
+{
+    guint64 bytes = G_GUINT64_CONSTANT(1) << subject->size.actual;
+    guint64 real = virtHptEntryGetRealAddress(&subject->entry, &subject->size);
+    guint64 wanted = address->offset & ~(bytes - 1);
+
+    if ((subject->entry.v & V_SEGMENT_1T) != V_VRMA)
+        return;
+    if (!check->vrma.seen)
+        check->vrma = (VirtHptVrma){TRUE, subject->size.base};
+    if (real == wanted && check->vrma.base == subject->size.base &&
+        (subject->entry.v & VIRT_HPT_V_BOLTED))
+        return;
+    if (!virtHptCheckCount(check, VIRT_HPT_RULE_VRMA_MAPPING))
+        return;
+
+    if (real != wanted) {
+        virtHptCheckKeep(check, VIRT_HPT_RULE_VRMA_MAPPING, subject,
+                         g_strdup_printf(_("real address 0x%1$llx at offset 0x%2$llx of the VRMA"),
+                                         (unsigned long long)real,
+                                         (unsigned long long)address->offset),
+                         g_strdup_printf(_("real address 0x%1$llx"), (unsigned long long)wanted));
+    } else if (check->vrma.base != subject->size.base) {
+        g_autofree char *found = formatShift(subject->size.base);
+        g_autofree char *first = formatShift(check->vrma.base);
+
+        virtHptCheckKeep(check, VIRT_HPT_RULE_VRMA_MAPPING, subject,
+                         g_strdup_printf(_("base page size %1$s in the VRMA"), found),
+                         g_strdup_printf(_("%1$s, as its first entry has"), first));
+    } else {
+        virtHptCheckKeep(check, VIRT_HPT_RULE_VRMA_MAPPING, subject,
+                         g_strdup(_("an entry of the VRMA that is not bolted")),
+                         g_strdup(_("a bolted entry")));
+    }
+}
+
+/* Keeps the placements ascending by base, then actual shift */
+static void
+countPlacement(VirtHptCheck *check, const VirtHptPageSize *size)
+{
+    GArray *placement = check->report->placement;
+    VirtHptPlacement fresh = {*size, 1, virtHptPageSizeVerifiableBits(size, check->order)};
+    guint i;
+
+    for (i = 0; i < placement->len; i++) {
+        VirtHptPlacement *p = &g_array_index(placement, VirtHptPlacement, i);
+
+        if (p->size.base == size->base && p->size.actual == size->actual) {
+            p->entries++;
+            return;
+        }
+        if (p->size.base > size->base ||
+            (p->size.base == size->base && p->size.actual > size->actual))
+            break;
+    }
+    g_array_insert_val(placement, i, fresh);
+}
+
+static void
+countEntry(VirtHptCheck *check, const VirtHptEntry *entry)
+{
+    check->valid++;
+    check->bolted += (entry->v & VIRT_HPT_V_BOLTED) != 0;
+    check->secondary += (entry->v & VIRT_HPT_V_SECONDARY) != 0;
+}
+
+/* An entry maps as much as its base page, of whichever size the real page is */
+static void
+countBolted(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+{
+    guint64 sum;
+
+    if (!(subject->entry.v & VIRT_HPT_V_BOLTED) || (subject->entry.r & VIRT_HPT_R_I))
+        return;
+    if (!g_uint64_checked_add(&sum, check->boltedBytes,
+                              G_GUINT64_CONSTANT(1) << subject->size.base))
+        sum = G_MAXUINT64;
+    check->boltedBytes = sum;
+}
+
+/*
+ * virtHptCheckEntry:
+ * @check: a check
+ * @slot: a valid slot of its table, above all that were checked before
+ *
+ * An entry that cannot be understood gets the finding that says so and no others: what would be
+ * read out of it is arbitrary.
+ */
+void
+virtHptCheckEntry(VirtHptCheck *check, guint64 slot)
+{
+    VirtHptCheckSubject subject = {slot, virtHptTableGet(check->table, slot), {0, 0}};
+    VirtHptAddress address;
+
+    countEntry(check, &subject.entry);
+    if (!decodePageSize(check, &subject))
+        return;
+    countPlacement(check, &subject.size);
+    countBolted(check, &subject);
+    checkPageSize(check, &subject);
+    checkRpn(check, &subject);
+    checkBits(check, &subject);
+    if (!checkPlacement(check, &subject, &address))
+        return;
+    checkDuplicate(check, &subject, &address);
+    checkVrma(check, &subject, &address);
+}
