@@ -20,10 +20,17 @@ typedef struct {
     const char *uuid;
     guint64 maxMemory;
     guint shift;
+    const char *memory; /* "start+length" of each device, hexadecimal */
+    gboolean memoryUnknown;
     gboolean refused;
 } DomainCase;
 
 #define HPT(what) "<domain><features><hpt>" what "</hpt></features></domain>"
+
+#define DEVICES(what) "<domain><devices>" what "</devices></domain>"
+#define MEMORY(address, size)                                                                      \
+    "<memory model='dimm'><target><size unit='MiB'>" size "</size><node>0</node></target>"         \
+    "<address type='dimm' slot='0'" address "/></memory>"
 
 static const DomainCase cases[] = {
     {.name = "empty", .xml = "<domain/>"},
@@ -46,10 +53,48 @@ static const DomainCase cases[] = {
      .maxMemory = 1 << 20},
     {.name = "max-memory-beyond",
      .xml = "<domain><maxMemory unit='TiB'>99999999</maxMemory></domain>"},
+    {.name = "memory",
+     .xml = DEVICES("<emulator/>" MEMORY(" base='0x40000000'",
+                                         "256") "<disk/>" MEMORY(" base='0x7ff0000000'", "512")),
+     .memory = "40000000+10000000 7ff0000000+20000000 "},
+    {.name = "memory-without-address",
+     .xml = DEVICES(MEMORY(" base='0x40000000'", "256") MEMORY("", "256")),
+     .memoryUnknown = TRUE},
+    {.name = "memory-without-size",
+     .xml = DEVICES("<memory model='dimm'><address type='dimm' base='0x40000000'/></memory>"),
+     .memoryUnknown = TRUE},
+    {.name = "memory-address-no-number",
+     .xml = DEVICES(MEMORY(" base='0x-1'", "256")),
+     .memoryUnknown = TRUE},
+    {.name = "memory-address-not-hexadecimal",
+     .xml = DEVICES(MEMORY(" base='1073741824'", "256")),
+     .memoryUnknown = TRUE},
+    {.name = "memory-address-beyond",
+     .xml = DEVICES(MEMORY(" base='0xffffffffffffffff'", "256")),
+     .memoryUnknown = TRUE},
+    {.name = "memory-size-beyond",
+     .xml = DEVICES(MEMORY(" base='0x40000000'", "99999999999999")),
+     .memoryUnknown = TRUE},
+    {.name = "memory-no-device",
+     .xml = "<domain><memory unit='KiB'>524288</memory><devices/></domain>"},
     {.name = "other-element", .xml = "<domainsnapshot/>", .refused = TRUE},
     {.name = "not-xml", .xml = "domain", .refused = TRUE},
     {.name = "document-type", .xml = "<!DOCTYPE domain><domain/>", .refused = TRUE},
 };
+
+static void
+checkMemory(const GArray *memory, const char *expected)
+{
+    g_autoptr(GString) found = g_string_new(NULL);
+
+    for (guint i = 0; i < memory->len; i++) {
+        const VirtHptRamRange *range = &g_array_index(memory, VirtHptRamRange, i);
+
+        g_string_append_printf(found, "%" G_GINT64_MODIFIER "x+%" G_GINT64_MODIFIER "x ",
+                               range->start, range->length);
+    }
+    g_assert_cmpstr(found->str, ==, expected);
+}
 
 static void
 testCase(gconstpointer opaque)
@@ -69,6 +114,27 @@ testCase(gconstpointer opaque)
     g_assert_cmpstr(def->uuid, ==, domain->uuid);
     g_assert_cmpuint(def->hptMaxPageShift, ==, domain->shift);
     g_assert_cmpuint(def->maxMemory, ==, domain->maxMemory);
+    g_assert_cmpint(def->memoryKnown, ==, !domain->memoryUnknown);
+    checkMemory(def->memory, domain->memory ? domain->memory : "");
+}
+
+/* As many devices as a machine may have, and one more */
+static void
+testManyDevices(void)
+{
+    for (guint n = 256; n <= 257; n++) {
+        g_autoptr(GString) xml = g_string_new("<domain><devices>");
+        g_autoptr(GError) error = NULL;
+        g_autoptr(VirtHptDomainDef) def = NULL;
+
+        for (guint i = 0; i < n; i++)
+            g_string_append(xml, MEMORY(" base='0x40000000'", "256"));
+        g_string_append(xml, "</devices></domain>");
+        def = virtHptDomainDefParse(xml->str, xml->len, "test", &error);
+        g_assert_no_error(error);
+        g_assert_cmpint(def->memoryKnown, ==, n == 256);
+        g_assert_cmpuint(def->memory->len, ==, n == 256 ? 256 : 0);
+    }
 }
 
 int
@@ -80,5 +146,6 @@ main(int argc, char **argv)
 
         g_test_add_data_func(path, &cases[i], testCase);
     }
+    g_test_add_func("/conf/domain/memory-more-devices-than-slots", testManyDevices);
     return g_test_run();
 }

@@ -14,6 +14,9 @@
 /* As much as a save image's header may hold */
 #define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
 
+/* QEMU's machines have at most this many slots for memory (docs/memory-hotplug.txt) */
+#define MEMORY_DEVICES_MAX 256
+
 void
 virtHptDomainDefFree(VirtHptDomainDef *def)
 {
@@ -21,6 +24,8 @@ virtHptDomainDefFree(VirtHptDomainDef *def)
         return;
     g_free(def->type);
     g_free(def->uuid);
+    if (def->memory)
+        g_array_unref(def->memory);
     g_free(def);
 }
 
@@ -96,6 +101,38 @@ pageShift(xmlNode *node)
     return (guint)g_bit_storage((gulong)bytes) - 1;
 }
 
+/* Where a memory device lies; %FALSE if it does not say, as in a definition that was not started */
+static gboolean
+readMemory(const xmlNode *device, VirtHptRamRange *range)
+{
+    xmlNode *address = virtHptXmlChild(device, "address");
+    g_autofree char *base = address ? virtHptXmlGetAttribute(address, "base") : NULL;
+    guint64 end;
+
+    range->length = sizeOf(child(virtHptXmlChild(device, "target"), "size"), "KiB");
+    return range->length > 0 && base && g_str_has_prefix(base, "0x") &&
+           g_ascii_string_to_unsigned(base + 2, 16, 1, G_MAXINT64, &range->start, NULL) &&
+           g_uint64_checked_add(&end, range->start, range->length);
+}
+
+static void
+readMemoryDevices(VirtHptDomainDef *def, const xmlNode *root)
+{
+    xmlNode *device = child(child(root, "devices"), "memory");
+
+    def->memory = g_array_new(FALSE, FALSE, sizeof(VirtHptRamRange));
+    for (; device; device = virtHptXmlNext(device->next, "memory")) {
+        VirtHptRamRange range;
+
+        if (def->memory->len >= MEMORY_DEVICES_MAX || !readMemory(device, &range)) {
+            g_array_set_size(def->memory, 0);
+            return;
+        }
+        g_array_append_val(def->memory, range);
+    }
+    def->memoryKnown = TRUE;
+}
+
 /**
  * virtHptDomainDefParse:
  * @xml: a domain's XML, untrusted; need not end in NUL
@@ -130,6 +167,7 @@ virtHptDomainDefParse(const char *xml, gsize length, const char *origin, GError 
     if (uuid && g_uuid_string_is_valid(uuid))
         def->uuid = g_ascii_strdown(uuid, -1);
     def->maxMemory = sizeOf(child(root, "maxMemory"), "KiB");
+    readMemoryDevices(def, root);
     def->hptMaxPageShift = pageShift(child(child(child(root, "features"), "hpt"), "maxpagesize"));
     return g_steal_pointer(&def);
 }

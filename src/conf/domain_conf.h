@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "libvirt-hpt/htab_check.h"
 #include "libvirt-hpt/htab_error.h"
 
 G_BEGIN_DECLS
@@ -16,12 +17,17 @@ G_BEGIN_DECLS
  * @uuid: canonical: lower case, with hyphens; or %NULL
  * @maxMemory: <maxMemory> in bytes, 0: not given
  * @hptMaxPageShift: log2 of <features><hpt><maxpagesize> in bytes, 0: not given
+ * @memory: (element-type VirtHptRamRange): plugged memory, <memory> of <devices>, with its
+ *   addresses
+ * @memoryKnown: whether @memory is all that there is: all have their size and address
  */
 typedef struct {
     char *type;
     char *uuid;
     guint64 maxMemory;
     guint hptMaxPageShift;
+    GArray *memory;
+    gboolean memoryKnown;
 } VirtHptDomainDef;
 
 VirtHptDomainDef *virtHptDomainDefParse(const char *xml,

@@ -13,19 +13,26 @@ G_BEGIN_DECLS
 
 /**
  * virtHptCheckContextInit:
- * @context: (out): to fill
- * @ramEnd: end of the guest's RAM in guest real addresses, in bytes, 0: unknown
+ * @context: (out): to fill; valid as long as @domain
  * @ramBytes: the guest's base RAM in bytes, 0: unknown
+ * @plugged: whether there is, or may be, memory beyond the base
  * @domain: (nullable): its domain XML, or %NULL
+ *
+ * A stream does not say at which addresses memory was plugged; domain XML does.  Where neither
+ * tells, it is not known what is RAM.
  */
 static inline void
 virtHptCheckContextInit(VirtHptCheckContext *context,
-                        guint64 ramEnd,
                         guint64 ramBytes,
+                        gboolean plugged,
                         const VirtHptDomainDef *domain)
 {
+    gboolean known = domain && domain->memoryKnown && (domain->memory->len > 0 || !plugged);
+
     *context = (VirtHptCheckContext){
-        .ramBytes = ramEnd,
+        .ramBytes = known || !plugged ? ramBytes : 0,
+        .plugged = known ? (const VirtHptRamRange *)domain->memory->data : NULL,
+        .nplugged = known ? domain->memory->len : 0,
         .orderBytes = ramBytes,
         /* A stream does not say what memory could be plugged. */
         .orderMaxBytes = domain ? domain->maxMemory : G_MAXUINT64,

@@ -157,8 +157,7 @@ describeFindings(VirtHptSnapshotDef *def, const VirtHptImage *image, const VirtH
     VirtHptCheckContext context = {0};
     g_autoptr(VirtHptReport) report = NULL;
 
-    virtHptCheckContextInit(&context, image->stream->ramOnly ? image->stream->ramBytes : 0,
-                            image->stream->ramBytes, domain);
+    virtHptCheckContextInit(&context, image->stream->ramBytes, !image->stream->ramOnly, domain);
     report = virtHptTableCheck(image->stream->table, &context);
     for (guint rule = 0; rule < VIRT_HPT_RULE_COUNT; rule++) {
         VirtHptKnownFinding finding = {0};

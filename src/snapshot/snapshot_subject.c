@@ -132,16 +132,21 @@ virtHptSubjectOpen(const char *path,
 /**
  * virtHptSubjectGetCheckContext:
  * @subject: a subject
- * @context: (out): what it tells about the machine around its table
+ * @context: (out): what it tells about the machine around its table; valid as long as @subject
  */
 void
 virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context)
 {
-    /* A record does not say what else the address space holds. */
-    gboolean ramOnly = subject->image && subject->image->stream->ramOnly;
+    const VirtHptDomainDef *domain = subject->domain;
+    gboolean plugged;
 
-    virtHptCheckContextInit(context, ramOnly ? subject->ramBytes : 0, subject->ramBytes,
-                            subject->domain);
+    if (subject->image) {
+        plugged = !subject->image->stream->ramOnly;
+    } else {
+        /* A record does not say what else the address space holds, but its domain XML may. */
+        plugged = !domain || !domain->memoryKnown || (domain->maxMemory && !domain->memory->len);
+    }
+    virtHptCheckContextInit(context, subject->ramBytes, plugged, domain);
 }
 
 /* Slots that are looked for, and where the last record that holds them was seen. */
