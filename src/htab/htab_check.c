@@ -131,6 +131,27 @@ checkOccupancy(VirtHptCheck *check, guint64 slots)
     }
 }
 
+static void
+checkEntries(VirtHptCheck *check, guint64 slots)
+{
+    const VirtHptTable *table = check->table;
+    VirtHptPlain plain;
+    guint64 slot = 0;
+
+    virtHptPlainInit(&plain, check);
+    while ((slot = virtHptTableNextValid(table, slot)) < slots) {
+        guint64 pteg = slot / VIRT_HPT_PTEG_SLOTS;
+        guint64 end = (pteg + 1) * VIRT_HPT_PTEG_SLOTS;
+
+        if (!virtHptPlainPteg(&plain, table, pteg)) {
+            for (; slot < end; slot = virtHptTableNextValidBelow(table, slot + 1, end))
+                virtHptCheckEntry(check, slot);
+        }
+        slot = end;
+    }
+    virtHptPlainFinish(&plain, check);
+}
+
 /**
  * virtHptTableCheck:
  * @table: a table
@@ -155,9 +176,7 @@ virtHptTableCheck(const VirtHptTable *table, const VirtHptCheckContext *context)
 
     virtHptCheckInit(&check, table, virtHptTableGetOrder(table), context);
     checkOrder(&check);
-    for (guint64 slot = virtHptTableNextValid(table, 0); slot < slots;
-         slot = virtHptTableNextValid(table, slot + 1))
-        virtHptCheckEntry(&check, slot);
+    checkEntries(&check, slots);
     checkBolted(&check);
     checkOccupancy(&check, slots);
     return virtHptCheckFinish(&check);

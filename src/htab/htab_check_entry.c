@@ -14,21 +14,9 @@
 #include "htab/htab_checkpriv.h"
 #include "htab/htab_entrypriv.h"
 
-/* Virtual addresses of Linux have 68 bits, and entries in the format of ISA 3.0, in which POWER9
- * keeps them, have no room for more */
-#define V_AVPN_BEYOND_68 (((1ULL << 62) - 1) & ~((1ULL << 52) - 1))
 #define V_AVPN (((1ULL << 62) - 1) & ~((1ULL << VIRT_HPT_V_AVPN_SHIFT) - 1))
 
-/* B and the VSID of a 1 TiB segment; those of the VRMA (Linux
- * arch/powerpc/include/asm/book3s/64/mmu-hash.h HPTE_V_VRMA_MASK) */
-#define V_SEGMENT_1T 0xffffffffff000000ULL
-#define V_VRMA 0x4001ffffff000000ULL
-
-#define R_WIMG (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M | VIRT_HPT_R_G)
 #define R_STRONG_ORDER (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M)
-
-/* Bit n: PP0 and PP of value n mean nothing (Power ISA 2.07 III-S 5.7.9.1) */
-#define RESERVED_PROTECTIONS 0xb0U /* 4, 5 and 7 */
 
 /* Devices of a pseries machine lie from 1 TiB on (QEMU up to 2.6), today from 32 TiB on, and end
  * with XIVE's pages at 0x60302031a0000 (QEMU 7.2 include/hw/ppc/spapr.h, spapr_xive.h).  No real
@@ -89,14 +77,19 @@ decodePageSize(VirtHptCheck *check, VirtHptCheckSubject *subject)
     return TRUE;
 }
 
+/* Whether a page size is not one that KVM advertises */
+gboolean
+virtHptCheckUnusualSize(const VirtHptPageSize *size)
+{
+    return size->base == VIRT_HPT_PAGE_SHIFT_MAX || (size->base == 12 && size->actual == 16);
+}
+
 /* A size above the limit is not reported as unusual as well */
 static void
 checkPageSize(VirtHptCheck *check, const VirtHptCheckSubject *subject)
 {
     const VirtHptPageSize *size = &subject->size;
     guint limit = check->context->maxPageShift;
-    gboolean unusual =
-        size->base == VIRT_HPT_PAGE_SHIFT_MAX || (size->base == 12 && size->actual == 16);
 
     if (limit != 0 && size->actual > limit) {
         if (virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT)) {
@@ -105,7 +98,8 @@ checkPageSize(VirtHptCheck *check, const VirtHptCheckSubject *subject)
             virtHptCheckKeep(check, VIRT_HPT_RULE_PAGE_SIZE_LIMIT, subject, formatPageSize(size),
                              g_strdup_printf(_("at most %1$s"), largest));
         }
-    } else if (unusual && virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL)) {
+    } else if (virtHptCheckUnusualSize(size) &&
+               virtHptCheckCount(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL)) {
         virtHptCheckKeep(check, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL, subject, formatPageSize(size),
                          g_strdup(_("4K/4K, 4K/16M, 64K/64K, 64K/16M or 16M/16M")));
     }
@@ -165,7 +159,7 @@ formatRam(const VirtHptCheckContext *context)
 static void
 checkRamMode(VirtHptCheck *check, const VirtHptCheckSubject *subject)
 {
-    guint64 wimg = subject->entry.r & R_WIMG;
+    guint64 wimg = subject->entry.r & VIRT_HPT_CHECK_R_WIMG;
 
     if (wimg == VIRT_HPT_R_M || wimg == R_STRONG_ORDER ||
         !virtHptCheckCount(check, VIRT_HPT_RULE_CACHE_MODE))
@@ -185,7 +179,7 @@ checkDevice(VirtHptCheck *check, const VirtHptCheckSubject *subject, guint64 rea
     if ((subject->entry.r & VIRT_HPT_R_W) && virtHptCheckCount(check, VIRT_HPT_RULE_CACHE_MODE)) {
         virtHptCheckKeep(check, VIRT_HPT_RULE_CACHE_MODE, subject,
                          g_strdup_printf(_("WIMG bits 0x%1$02x for a device"),
-                                         (guint)(subject->entry.r & R_WIMG)),
+                                         (guint)(subject->entry.r & VIRT_HPT_CHECK_R_WIMG)),
                          g_strdup(_("W to be clear where I is set")));
     }
     if ((real < low || real > MMIO_END - bytes) &&
@@ -221,7 +215,7 @@ checkRpn(VirtHptCheck *check, const VirtHptCheckSubject *subject)
         checkRamMode(check, subject);
     } else if (subject->entry.r & VIRT_HPT_R_I) {
         /* Where it is not known what is RAM, W, I and M may be strong access ordering */
-        if (context->ramBytes != 0 || (subject->entry.r & R_WIMG) != R_STRONG_ORDER)
+        if (context->ramBytes != 0 || (subject->entry.r & VIRT_HPT_CHECK_R_WIMG) != R_STRONG_ORDER)
             checkDevice(check, subject, real, bytes);
     } else if (context->ramBytes != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_RPN_RANGE)) {
         g_autofree char *ram = formatRam(context);
@@ -343,7 +337,7 @@ checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
 {
     const VirtHptEntry *entry = &subject->entry;
     guint64 stray = entry->v & ~virtHptPageSizeVMask(&subject->size) & V_AVPN;
-    guint64 wide = entry->v & V_AVPN_BEYOND_68;
+    guint64 wide = entry->v & VIRT_HPT_CHECK_V_BEYOND_68;
     guint protection = virtHptEntryGetProtection(entry);
 
     if (wide != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_AVPN_WIDTH)) {
@@ -365,7 +359,7 @@ checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
                          g_strdup(_("bit 62 of R is set")),
                          g_strdup(_("reserved bits to be clear")));
     }
-    if ((RESERVED_PROTECTIONS >> protection & 1) != 0 &&
+    if ((VIRT_HPT_CHECK_RESERVED_PROTECTIONS >> protection & 1) != 0 &&
         virtHptCheckCount(check, VIRT_HPT_RULE_PROTECTION)) {
         virtHptCheckKeep(check, VIRT_HPT_RULE_PROTECTION, subject,
                          g_strdup_printf(_("protection PP is %1$u"), protection),
@@ -384,7 +378,7 @@ checkVrma(VirtHptCheck *check, const VirtHptCheckSubject *subject, const VirtHpt
     guint64 real = virtHptEntryGetRealAddress(&subject->entry, &subject->size);
     guint64 wanted = address->offset & ~(bytes - 1);
 
-    if ((subject->entry.v & V_SEGMENT_1T) != V_VRMA)
+    if ((subject->entry.v & VIRT_HPT_CHECK_V_SEGMENT_1T) != VIRT_HPT_CHECK_V_VRMA)
         return;
     if (!check->vrma.seen)
         check->vrma = (VirtHptVrma){TRUE, subject->size.base};
@@ -414,19 +408,26 @@ checkVrma(VirtHptCheck *check, const VirtHptCheckSubject *subject, const VirtHpt
     }
 }
 
-/* Keeps the placements ascending by base, then actual shift */
-static void
-countPlacement(VirtHptCheck *check, const VirtHptPageSize *size)
+/*
+ * virtHptCheckPlacement:
+ * @check: a check
+ * @size: a page size
+ * @entries: so many more have it
+ *
+ * Keeps the placements ascending by base, then actual shift.
+ */
+void
+virtHptCheckPlacement(VirtHptCheck *check, const VirtHptPageSize *size, guint64 entries)
 {
     GArray *placement = check->report->placement;
-    VirtHptPlacement fresh = {*size, 1, virtHptPageSizeVerifiableBits(size, check->order)};
+    VirtHptPlacement fresh = {*size, entries, virtHptPageSizeVerifiableBits(size, check->order)};
     guint i;
 
     for (i = 0; i < placement->len; i++) {
         VirtHptPlacement *p = &g_array_index(placement, VirtHptPlacement, i);
 
         if (p->size.base == size->base && p->size.actual == size->actual) {
-            p->entries++;
+            p->entries += entries;
             return;
         }
         if (p->size.base > size->base ||
@@ -475,7 +476,7 @@ virtHptCheckEntry(VirtHptCheck *check, guint64 slot)
     countEntry(check, &subject.entry);
     if (!decodePageSize(check, &subject))
         return;
-    countPlacement(check, &subject.size);
+    virtHptCheckPlacement(check, &subject.size, 1);
     countBolted(check, &subject);
     checkPageSize(check, &subject);
     checkRpn(check, &subject);

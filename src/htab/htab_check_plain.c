@@ -1,0 +1,278 @@
+/*
+ * htab_check_plain.c: the entries that no rule has anything to say about
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Nearly all entries of nearly all tables are sound, and of few page sizes.  A PTEG that holds no
+ * others is recognised here, at a small part of what it takes to judge each entry by each rule
+ * (htab_check_entry.c).  To be wrong in one direction costs time only: what is not recognised is
+ * judged.  In the other it would hide a finding; a test compares the two on any tables.
+ *
+ * What the rules depend on besides the entry is worked out before, for each page size.
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "htab/htab_checkpriv.h"
+#include "htab/htab_entrypriv.h"
+
+#define SLOTS VIRT_HPT_PTEG_SLOTS
+
+/* L, and the eight bits of R that may encode a page size, as an index */
+#define ENCODINGS 512
+#define ENCODING_R_SHIFT 12
+#define ENCODING_R_BITS 8
+
+/* Bits of V below AVPN.  In a key, which names a virtual page, they tell the base page size. */
+#define V_BELOW_AVPN ((1ULL << VIRT_HPT_V_AVPN_SHIFT) - 1)
+#define B_RESERVED (2ULL << VIRT_HPT_V_B_SHIFT)
+
+/* An odd number near 2^64 divided by the golden ratio: the upper half of a product by it depends
+ * on all bits of the other factor */
+#define MIX 0x9e3779b97f4a7c15ULL
+
+/* What V holds in a segment of 2^28 and of 2^40 bytes: VSID, the page's offset; see hashOf() */
+typedef struct {
+    guint64 vsid;
+    guint vsidShift;
+    guint64 vsidTwice;
+    guint64 offset;
+} Segment;
+
+#define V_BITS(high, low) ((2ULL << (high)) - (1ULL << (low)))
+
+static const Segment segments[] = {
+    {V_BITS(61, 12), 12, 0, V_BITS(11, 7)},
+    {V_BITS(61, 24), 24, V_BITS(61, 24), V_BITS(23, 7)},
+};
+
+static void
+initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSize *size)
+{
+    guint64 bytes = G_GUINT64_CONSTANT(1) << size->actual;
+    guint64 encoding = virtHptPageSizeGetEncoding(size);
+    guint64 hidden = (G_GUINT64_CONSTANT(1) << virtHptPageSizeHiddenBits(size)) - 1;
+    guint64 ram = check->context->ramBytes;
+    guint limit = check->context->maxPageShift;
+
+    plain->size = *size;
+    plain->keyMask = virtHptPageSizeVMask(size);
+    plain->key = (guint64)size->base << 1;
+    plain->verify = (virtHptTableGetPtegs(check->table) - 1) & ~hidden;
+    plain->vRefused = VIRT_HPT_CHECK_V_BEYOND_68 | B_RESERVED | (~plain->keyMask & ~V_BELOW_AVPN);
+    plain->rMask = VIRT_HPT_R_TS | (VIRT_HPT_R_RPN & (bytes - 1)) |
+                   (ram ? VIRT_HPT_CHECK_R_WIMG : VIRT_HPT_R_I);
+    plain->rWanted = encoding | (ram ? VIRT_HPT_R_M : 0);
+    plain->rpnLast = ram ? ram - bytes + encoding : G_MAXUINT64;
+
+    if (virtHptCheckUnusualSize(size) || (limit && size->actual > limit) || (ram && bytes > ram))
+        plain->vRefused = VIRT_HPT_V_VALID; /* which all have */
+}
+
+/* Returns the index of a page size, which is new to @plain perhaps */
+static guint8
+findSize(VirtHptPlain *plain, const VirtHptCheck *check, const VirtHptPageSize *size)
+{
+    guint8 i;
+
+    for (i = 1; i < plain->nsizes; i++) {
+        if (plain->sizes[i].size.base == size->base && plain->sizes[i].size.actual == size->actual)
+            return i;
+    }
+    g_assert(i < G_N_ELEMENTS(plain->sizes));
+    initSize(&plain->sizes[i], check, size);
+    plain->nsizes++;
+    return i;
+}
+
+/*
+ * virtHptPlainInit:
+ * @plain: (out): filled in
+ * @check: a check of a table
+ */
+void
+virtHptPlainInit(VirtHptPlain *plain, const VirtHptCheck *check)
+{
+    memset(plain, 0, sizeof(*plain));
+    /* Entries whose page size means nothing name no page, and none is plain */
+    plain->sizes[0].key = V_BELOW_AVPN & ~1ULL;
+    plain->sizes[0].vRefused = VIRT_HPT_V_VALID;
+    plain->nsizes = 1;
+
+    for (guint i = 0; i < ENCODINGS; i++) {
+        VirtHptEntry entry = {VIRT_HPT_V_VALID | (i >> ENCODING_R_BITS ? VIRT_HPT_V_LARGE : 0),
+                              (guint64)(i & ((1U << ENCODING_R_BITS) - 1)) << ENCODING_R_SHIFT};
+        VirtHptPageSize size;
+
+        if (virtHptEntryGetPageSize(&entry, &size))
+            plain->encodings[i] = findSize(plain, check, &size);
+    }
+}
+
+static inline guint8
+sizeOf(const VirtHptPlain *plain, guint64 v, guint64 r)
+{
+    guint large = (v & VIRT_HPT_V_LARGE) != 0;
+
+    return plain->encodings[large << ENCODING_R_BITS |
+                            (r >> ENCODING_R_SHIFT & ((1U << ENCODING_R_BITS) - 1))];
+}
+
+/* As virtHptEntryGetHash(), of an entry without AVPN bits below its page size */
+static inline guint64
+hashOf(guint64 v, guint baseShift)
+{
+    const Segment *segment = &segments[v >> VIRT_HPT_V_B_SHIFT & 1];
+    guint64 offset = (v & segment->offset) << (23 - VIRT_HPT_V_AVPN_SHIFT);
+
+    return (v & segment->vsid) >> segment->vsidShift ^ (v & segment->vsidTwice) << 1 ^
+           offset >> baseShift;
+}
+
+/* Returns something other than 0 if a rule other than that of duplicates might apply */
+static inline guint64
+suspicion(const VirtHptPlainSize *size, guint64 v, guint64 r, guint64 pteg)
+{
+    guint64 hash = v & VIRT_HPT_V_SECONDARY ? ~pteg : pteg;
+    guint protection = (guint)(r >> 61 & 4) | (guint)(r & VIRT_HPT_R_PP);
+    guint64 any = (v & size->vRefused) | ((r & size->rMask) ^ size->rWanted);
+
+    any |= (hash ^ hashOf(v, size->size.base)) & size->verify;
+    any |= (r & VIRT_HPT_R_RPN) > size->rpnLast;
+    any |= VIRT_HPT_CHECK_RESERVED_PROTECTIONS >> protection & 1;
+    any |= (v & VIRT_HPT_CHECK_V_SEGMENT_1T) == VIRT_HPT_CHECK_V_VRMA;
+    return any;
+}
+
+/* Different pages seldom have the same one; the same page always has */
+static inline guint32
+fingerprint(const VirtHptPlainSize *size, guint64 v, guint64 flip)
+{
+    guint64 key = (v & size->keyMask) | size->key | ((v & VIRT_HPT_V_SECONDARY) != flip);
+
+    return (guint32)(key * MIX >> 32);
+}
+
+static inline guint64
+loadWord(const guint8 *wire, guint i)
+{
+    guint64 word;
+
+    memcpy(&word, wire + i * sizeof(word), sizeof(word));
+    return GUINT64_FROM_BE(word);
+}
+
+/* Whether two of @a have the same fingerprint; it holds each of them twice */
+static inline gboolean
+anyTwice(const guint32 a[2 * SLOTS])
+{
+    guint32 same = 0;
+
+    for (guint distance = 1; distance <= SLOTS / 2; distance++) {
+        for (guint i = 0; i < SLOTS; i++)
+            same |= a[i] == a[i + distance];
+    }
+    return same != 0;
+}
+
+/* Whether one of @a has the fingerprint of one of @b, which holds each of them twice */
+static inline gboolean
+anyCommon(const guint32 a[2 * SLOTS], const guint32 b[2 * SLOTS])
+{
+    guint32 same = 0;
+
+    for (guint distance = 0; distance < SLOTS; distance++) {
+        for (guint i = 0; i < SLOTS; i++)
+            same |= a[i] == b[i + distance];
+    }
+    return same != 0;
+}
+
+/*
+ * virtHptPlainPteg:
+ * @plain: prepared for the table
+ * @table: the table
+ * @pteg: one of its PTEGs
+ *
+ * If all entries of the PTEG are plain, counts them.
+ *
+ * Returns: whether they are; if not, each is to be judged by virtHptCheckEntry()
+ */
+gboolean
+virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg)
+{
+    const guint64 complement = ~pteg & (virtHptTableGetPtegs(table) - 1);
+    const guint8 *wire = virtHptTablePeekWire(table, pteg * SLOTS);
+    guint32 own[2 * SLOTS];
+    guint32 other[2 * SLOTS];
+    guint8 sizes[SLOTS];
+    guint64 any = 0;
+
+    for (guint i = 0; i < SLOTS; i++) {
+        guint64 v = loadWord(wire, 2 * i);
+        guint64 r = loadWord(wire, 2 * i + 1);
+
+        sizes[i] = 0;
+        own[i] = i;
+        if (v & VIRT_HPT_V_VALID) {
+            sizes[i] = sizeOf(plain, v, r);
+            any |= suspicion(&plain->sizes[sizes[i]], v, r, pteg);
+            own[i] = fingerprint(&plain->sizes[sizes[i]], v, 0);
+        }
+        own[i + SLOTS] = own[i];
+    }
+    if (any || anyTwice(own))
+        return FALSE;
+
+    if (complement < pteg) {
+        const guint8 *wire2 = virtHptTablePeekWire(table, complement * SLOTS);
+
+        for (guint i = 0; i < SLOTS; i++) {
+            guint64 v = loadWord(wire2, 2 * i);
+            guint64 r = loadWord(wire2, 2 * i + 1);
+
+            other[i] = SLOTS + i;
+            if (v & VIRT_HPT_V_VALID)
+                other[i] = fingerprint(&plain->sizes[sizeOf(plain, v, r)], v, VIRT_HPT_V_SECONDARY);
+            other[i + SLOTS] = other[i];
+        }
+        if (anyCommon(own, other))
+            return FALSE;
+    }
+
+    for (guint i = 0; i < SLOTS; i++) {
+        guint64 v = loadWord(wire, 2 * i);
+        VirtHptPlainSize *size = &plain->sizes[sizes[i]];
+
+        size->entries++;
+        size->bolted += (v & VIRT_HPT_V_BOLTED) != 0;
+        plain->secondary += (v & VIRT_HPT_V_SECONDARY) != 0;
+    }
+    return TRUE;
+}
+
+/*
+ * virtHptPlainFinish:
+ * @plain: what was found
+ * @check: receives the counts
+ */
+void
+virtHptPlainFinish(const VirtHptPlain *plain, VirtHptCheck *check)
+{
+    check->secondary += plain->secondary;
+    for (guint i = 1; i < plain->nsizes; i++) {
+        const VirtHptPlainSize *size = &plain->sizes[i];
+        guint64 bytes;
+
+        if (size->entries == 0)
+            continue;
+        check->valid += size->entries;
+        check->bolted += size->bolted;
+        virtHptCheckPlacement(check, &size->size, size->entries);
+        if (!g_uint64_checked_mul(&bytes, size->bolted, G_GUINT64_CONSTANT(1) << size->size.base) ||
+            !g_uint64_checked_add(&check->boltedBytes, check->boltedBytes, bytes))
+            check->boltedBytes = G_MAXUINT64;
+    }
+}

@@ -1,0 +1,240 @@
+/*
+ * test_htab_check_plain.c: what a check passes over, no rule has anything to say about
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Proves on sound tables that all of their entries are recognised as plain ones, and on such tables
+ * with random damage that no rule finds anything in a PTEG that is; and that what was counted is
+ * what each entry by itself comes to.
+ *
+ * Requires nothing.  GLib prints the seed ("random seed: R02S..."); --seed=R02S... repeats a run.
+ */
+
+#include "bench/bench_table.h"
+#include "htab/htab_checkpriv.h"
+
+#define ORDER 18
+#define SLOTS (1 << (ORDER - 4))
+#define ROUNDS 12
+#define DAMAGED 400
+
+/* The RAM that the entries of the tables map, as a whole and with a gap */
+static const VirtHptRamRange plugged[] = {
+    {BENCH_RAM / 4, BENCH_RAM / 4},
+    {BENCH_RAM / 2, BENCH_RAM / 2},
+};
+static const VirtHptCheckContext contexts[] = {
+    {0},
+    {.ramBytes = BENCH_RAM},
+    {.ramBytes = BENCH_RAM, .maxPageShift = 24},
+    {.ramBytes = BENCH_RAM / 4, .plugged = plugged, .nplugged = G_N_ELEMENTS(plugged)},
+    {.ramBytes = BENCH_RAM / 2, .maxPageShift = 16},
+    {.ramBytes = 4096},
+};
+
+/* Of the first three, nothing is wrong with the tables */
+#define SOUND_CONTEXTS 3
+
+static guint
+randomBelow(guint n)
+{
+    return (guint)g_test_rand_int_range(0, (gint32)n);
+}
+
+static guint64
+countFindings(const VirtHptReport *report)
+{
+    guint64 sum = 0;
+
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++)
+        sum += report->counts[i];
+    return sum;
+}
+
+/* Adds the entries of a PTEG, each judged by itself; returns how many findings there are */
+static guint64
+judge(VirtHptCheck *check, guint64 pteg)
+{
+    guint64 before = countFindings(check->report);
+
+    for (guint i = 0; i < VIRT_HPT_PTEG_SLOTS; i++) {
+        guint64 slot = pteg * VIRT_HPT_PTEG_SLOTS + i;
+
+        if (virtHptTableGet(check->table, slot).v & VIRT_HPT_V_VALID)
+            virtHptCheckEntry(check, slot);
+    }
+    return countFindings(check->report) - before;
+}
+
+static void
+assertSameCounts(const VirtHptCheck *a, const VirtHptCheck *b)
+{
+    g_assert_cmpuint(a->valid, ==, b->valid);
+    g_assert_cmpuint(a->bolted, ==, b->bolted);
+    g_assert_cmpuint(a->secondary, ==, b->secondary);
+    g_assert_cmpuint(a->boltedBytes, ==, b->boltedBytes);
+    g_assert_cmpuint(a->report->placement->len, ==, b->report->placement->len);
+    for (guint i = 0; i < a->report->placement->len; i++) {
+        const VirtHptPlacement *x = &g_array_index(a->report->placement, VirtHptPlacement, i);
+        const VirtHptPlacement *y = &g_array_index(b->report->placement, VirtHptPlacement, i);
+
+        g_assert_cmpuint(x->size.base, ==, y->size.base);
+        g_assert_cmpuint(x->size.actual, ==, y->size.actual);
+        g_assert_cmpuint(x->entries, ==, y->entries);
+    }
+}
+
+/* Returns how many PTEGs are not plain; adds what there is to find to @counts, if not %NULL */
+static guint
+compare(const VirtHptTable *table, const VirtHptCheckContext *context, guint64 *counts)
+{
+    g_autoptr(VirtHptReport) allReport = NULL;
+    g_autoptr(VirtHptReport) restReport = NULL;
+    VirtHptCheck all;
+    VirtHptCheck rest;
+    VirtHptPlain plain;
+    guint others = 0;
+
+    virtHptCheckInit(&all, table, ORDER, context);
+    virtHptCheckInit(&rest, table, ORDER, context);
+    virtHptPlainInit(&plain, &rest);
+
+    for (guint64 pteg = 0; pteg < virtHptTableGetPtegs(table); pteg++) {
+        guint64 findings = judge(&all, pteg);
+
+        if (virtHptPlainPteg(&plain, table, pteg)) {
+            g_assert_cmpuint(findings, ==, 0);
+        } else {
+            g_assert_cmpuint(judge(&rest, pteg), ==, findings);
+            others++;
+        }
+    }
+    virtHptPlainFinish(&plain, &rest);
+    assertSameCounts(&all, &rest);
+    for (guint i = 0; counts && i < VIRT_HPT_RULE_COUNT; i++)
+        counts[i] += all.report->counts[i];
+
+    allReport = virtHptCheckFinish(&all);
+    restReport = virtHptCheckFinish(&rest);
+    return others;
+}
+
+static void
+testSound(void)
+{
+    for (guint shape = BENCH_FULL; shape <= BENCH_ALTERNATING; shape++) {
+        g_autoptr(VirtHptTable) table = benchTableNew(ORDER, (BenchShape)shape);
+
+        for (guint i = 0; i < SOUND_CONTEXTS; i++)
+            g_assert_cmpuint(compare(table, &contexts[i], NULL), ==, 0);
+    }
+}
+
+/* The same virtual page once more, in either PTEG of its hash */
+static void
+addDouble(VirtHptTable *table, guint64 slot)
+{
+    VirtHptEntry entry = virtHptTableGet(table, slot);
+    guint64 pteg = slot / VIRT_HPT_PTEG_SLOTS;
+
+    if (randomBelow(2)) {
+        pteg = ~pteg & (virtHptTableGetPtegs(table) - 1);
+        entry.v ^= VIRT_HPT_V_SECONDARY;
+    }
+    entry.r ^= G_GUINT64_CONSTANT(1) << 30;
+    virtHptTableSet(table, pteg * VIRT_HPT_PTEG_SLOTS + randomBelow(VIRT_HPT_PTEG_SLOTS), &entry);
+}
+
+/* A 64K page of the VRMA, in its primary PTEG, where @entry maps one */
+static VirtHptEntry
+makeVrma(guint64 slot, const VirtHptEntry *entry)
+{
+    /* VSID has all bits set that a PTEG number of this order has */
+    guint64 page = ~(slot / VIRT_HPT_PTEG_SLOTS) & (SLOTS / VIRT_HPT_PTEG_SLOTS - 1);
+
+    return (VirtHptEntry){
+        VIRT_HPT_CHECK_V_VRMA | (page >> 7) << VIRT_HPT_V_AVPN_SHIFT | VIRT_HPT_V_LARGE |
+            VIRT_HPT_V_VALID,
+        (entry->r & ~G_GUINT64_CONSTANT(0xf000)) | 0x1000,
+    };
+}
+
+static void
+damage(VirtHptTable *table, guint64 slot)
+{
+    VirtHptEntry entry = virtHptTableGet(table, slot);
+
+    switch (randomBelow(9)) {
+    case 0:
+        addDouble(table, slot);
+        return;
+    case 1: /* another page size */
+        entry.v |= VIRT_HPT_V_LARGE;
+        entry.r = (entry.r & ~G_GUINT64_CONSTANT(0xff000)) | (guint64)randomBelow(256) << 12;
+        break;
+    case 2: /* of a 16G page, with bits below it */
+        entry.v |= VIRT_HPT_V_LARGE;
+        entry.r = (entry.r & ~VIRT_HPT_R_RPN) | 0x3000;
+        break;
+    case 3: /* other WIMG bits and protection */
+        entry.r ^= (guint64)randomBelow(16) << 3 | (guint64)randomBelow(2) << 63 | randomBelow(4);
+        break;
+    case 4:
+        entry = makeVrma(slot, &entry);
+        break;
+    case 5: /* no damage: a real page of 16M that a smaller virtual one is part of */
+        entry.r &= ~G_GUINT64_CONSTANT(0xfff000);
+        entry.r |= entry.v & VIRT_HPT_V_LARGE ? 0x8000 : 0x38000;
+        entry.v |= VIRT_HPT_V_LARGE;
+        break;
+    default:
+        for (guint n = 1 + randomBelow(3); n > 0; n--) {
+            guint64 bit = G_GUINT64_CONSTANT(1) << randomBelow(64);
+
+            if (randomBelow(2))
+                entry.v ^= bit;
+            else
+                entry.r ^= bit;
+        }
+        break;
+    }
+    virtHptTableSet(table, slot, &entry);
+}
+
+/* The damage must be such that each rule about entries has something to say */
+static void
+testDamaged(void)
+{
+    static const VirtHptRule rules[] = {
+        VIRT_HPT_RULE_PAGE_SIZE,     VIRT_HPT_RULE_PAGE_SIZE_LIMIT, VIRT_HPT_RULE_PAGE_SIZE_UNUSUAL,
+        VIRT_HPT_RULE_RPN_ALIGNMENT, VIRT_HPT_RULE_RPN_RANGE,       VIRT_HPT_RULE_HASH_PLACEMENT,
+        VIRT_HPT_RULE_DUPLICATE,     VIRT_HPT_RULE_AVPN_WIDTH,      VIRT_HPT_RULE_SEGMENT_RESERVED,
+        VIRT_HPT_RULE_MMIO_RANGE,    VIRT_HPT_RULE_CACHE_MODE,      VIRT_HPT_RULE_RESERVED_BITS,
+        VIRT_HPT_RULE_PROTECTION,    VIRT_HPT_RULE_AVPN_STRAY,      VIRT_HPT_RULE_VRMA_MAPPING,
+    };
+    guint64 counts[VIRT_HPT_RULE_COUNT] = {0};
+
+    for (guint i = 0; i < ROUNDS; i++) {
+        g_autoptr(VirtHptTable) table =
+            benchTableNew(ORDER, randomBelow(2) ? BENCH_FULL : BENCH_ALTERNATING);
+
+        for (guint n = 0; n < DAMAGED; n++)
+            damage(table, randomBelow(SLOTS));
+        for (guint j = 0; j < G_N_ELEMENTS(contexts); j++)
+            g_assert_cmpuint(compare(table, &contexts[j], counts), >, 0);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(rules); i++)
+        g_assert_cmpuint(counts[rules[i]], >, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    g_test_add_func("/htab/check/plain/all entries of a sound table are plain", testSound);
+    g_test_add_func("/htab/check/plain/no rule has anything to say about a plain entry",
+                    testDamaged);
+
+    return g_test_run();
+}
