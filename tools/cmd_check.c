@@ -8,6 +8,7 @@
 
 #include <glib/gi18n.h>
 
+#include "explain.h"
 #include "json.h"
 #include "options.h"
 #include "snapshot/snapshot_validate.h"
@@ -157,20 +158,6 @@ printJson(VirtHptTool *tool, const CheckResult *result)
     virtHptJsonPrint(json, tool->out);
 }
 
-static const char *
-severityText(VirtHptSeverity severity)
-{
-    switch (severity) {
-    case VIRT_HPT_SEVERITY_NOTE:
-        return _("note");
-    case VIRT_HPT_SEVERITY_WARNING:
-        return _("warning");
-    case VIRT_HPT_SEVERITY_ERROR:
-    default:
-        return _("error");
-    }
-}
-
 static char *
 findingPlace(const VirtHptFinding *finding, guint64 offset, gboolean inRecord)
 {
@@ -202,7 +189,7 @@ textFindings(VirtHptTool *tool, const CheckResult *result)
         g_autofree char *expected = virtHptTextEscape(finding->expected);
         guint64 more;
 
-        virtHptOutputPrintf(tool->out, "%s: %s: %s: ", severityText(finding->severity),
+        virtHptOutputPrintf(tool->out, "%s: %s: %s: ", virtHptExplainSeverity(finding->severity),
                             virtHptRuleGetName(finding->rule), place);
         virtHptOutputPrintf(tool->out, _("found %1$s, expected %2$s"), found, expected);
         virtHptOutputPuts(tool->out, "\n");
@@ -291,9 +278,12 @@ VirtHptExit
 virtHptCmdCheck(VirtHptTool *tool, int argc, char **argv)
 {
     g_autofree char *max = NULL;
+    g_autofree char *rule = NULL;
     const GOptionEntry entries[] = {
         {"max", 0, 0, G_OPTION_ARG_FILENAME, &max,
          N_("Show at most N findings of each rule (default: 10)"), N_("N")},
+        {"explain", 0, 0, G_OPTION_ARG_FILENAME, &rule,
+         N_("Explain a rule, or all of them, and check nothing"), N_("RULE|all")},
         {.long_name = NULL},
     };
     g_auto(GStrv) operands = NULL;
@@ -312,6 +302,12 @@ virtHptCmdCheck(VirtHptTool *tool, int argc, char **argv)
     if (max && !virtHptOptionsNumber(max, 1, FINDINGS_LIMIT, &maxPerRule))
         return virtHptToolUsage(tool, _("--max: '%1$s' is not a number from 1 to %2$u"), max,
                                 FINDINGS_LIMIT);
+    if (rule && operands)
+        return virtHptToolUsage(tool, _("--explain RULE takes no FILE"));
+    if (rule)
+        return virtHptExplainRules(tool, rule);
+    if (!operands)
+        return virtHptToolUsage(tool, _("missing operand %s"), "FILE");
 
     subject = virtHptToolOpen(tool, operands[0], &error);
     if (!subject)

@@ -48,6 +48,11 @@ _virt_hpt() {
         mapfile -t COMPREPLY < <(compgen -W "qemu kvm-le kvm-be" -- "$cur")
         return
         ;;
+    --explain)
+        mapfile -t COMPREPLY < <(compgen -W "all $(LC_ALL=C virt-hpt check --explain all 2>/dev/null |
+            sed -n 's/^Rule: *//p')" -- "$cur")
+        return
+        ;;
     --level)
         [[ $cur != *,* ]] || before=${cur%,*},
         mapfile -t COMPREPLY < <(compgen -P "$before" -W "record table dry-run" -- "${cur##*,}")
@@ -56,7 +61,7 @@ _virt_hpt() {
     esac
 
     case $command in
-    check) options+=" --max" ;;
+    check) options+=" --max --explain" ;;
     entry-list) options+=" --slot --va --rpn --bolted --size" ;;
     decode) options+=" --slot --order" ;;
     validate) options+=" --level --no-dry-run --timeout" ;;

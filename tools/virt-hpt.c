@@ -21,9 +21,9 @@ static const VirtHptCommand commands[] = {
     },
     {
         "check",
-        {"FILE"},
+        {"[FILE]"},
         N_("Check a hashed page table as fsck checks a file system"),
-        N_("Exit code: 0 consistent, 2 errors or a malformed file, 3 warnings only."),
+        N_("FILE may be left out with --explain alone. Exit code: 0 consistent, 2 errors or a malformed file, 3 warnings only."),
         virtHptCmdCheck,
     },
     {

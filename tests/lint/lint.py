@@ -209,7 +209,7 @@ def check_links(tree):
 
 
 def check_man_page(tree):
-    """the manual page has every command and option of virt-hpt"""
+    """the manual page has every command, option and rule of virt-hpt"""
     program = tree.options.build / "tools" / "virt-hpt"
     if not program.exists():
         return [f"{program} was not built"]
@@ -234,6 +234,12 @@ def check_man_page(tree):
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", usage(*words)):
             if not re.search(rf"{option}\b", page):
                 found.append(f"the manual page has no '{option}' (virt-hpt {command})")
+    done = subprocess.run([program, "--json", "check", "--explain", "all"], capture_output=True,
+                          text=True, check=True, stdin=subprocess.DEVNULL)
+    for rule in json.loads(done.stdout)["rules"]:
+        row = rf"^``{rule['rule']}`` +{rule['severity']} +{re.escape(rule['finding'])}$"
+        if not re.search(row, page, re.MULTILINE):
+            found.append(f"the manual page does not list the rule '{rule['rule']}' as it is")
     return sorted(set(found))
 
 

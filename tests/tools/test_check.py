@@ -5,7 +5,7 @@ import struct
 
 import streams
 import virthpt
-from virthpt import BAD, WARNED
+from virthpt import BAD, GOOD, WARNED
 
 
 def misplaced(count):
@@ -122,6 +122,51 @@ class Check(virthpt.Case):
         payload.write_bytes(content)
         self.run_error("check", f"{name}.hpt", status=BAD)
         self.run_error("inspect", f"{name}.hpt", status=virthpt.FAILED)
+
+    def test_each_rule_is_explained(self):
+        rules = self.run_json("check", "--explain", "all")["rules"]
+        names = [rule["rule"] for rule in rules]
+        self.assertEqual(len(set(names)), len(names))
+        whole = self.run_ok("check", "--explain", "all")
+        parts = [self.run_ok("check", "--explain", name) for name in names]
+        self.assertEqual(whole, "\n".join(parts))
+        for rule, part in zip(rules, parts):
+            with self.subTest(rule["rule"]):
+                self.assertEqual(self.run_json("check", "--explain", rule["rule"])["rules"], [rule])
+                self.assertEqual(list(rule), ["rule", "severity", "finding", "meaning", "guests",
+                                              "advice", "source"])
+                said = " ".join(part.split())
+                for value in rule.values():
+                    self.assertIn(value, said)
+                self.assertLess(max(map(len, part.splitlines())), 80)
+
+    def test_findings_have_rules_that_are_explained(self):
+        name = self.write("bad", streams.stream(misplaced(1)[0]))
+        finding, = self.run_json("check", name, status=BAD)["findings"]
+        rule, = self.run_json("check", "--explain", finding["rule"])["rules"]
+        self.assertEqual(rule["severity"], finding["severity"])
+
+    def test_explain_stands_alone(self):
+        for words in ["--explain", "no-rule"], ["--explain", ""], ["--explain", "all", "file"], \
+                ["--explain"], []:
+            with self.subTest(words):
+                self.run_error("check", *words, status=virthpt.USAGE, code="usage")
+
+    def test_plugged_memory_is_ram_where_the_domain_tells_its_address(self):
+        dimm = 0x40000000
+        slot, v, r = streams.entry(0x123 << 40, dimm + 0x10000)
+        table = {**streams.good_table(), slot: (v, r)}
+        plugged = [("ppc_spapr.ram", 32 * streams.MIB), ("dimm1", 256 * streams.MIB)]
+        xml = b"<domain type='kvm'><name>guest</name><devices>%b</devices></domain>"
+        device = (b"<memory model='dimm'><target><size unit='MiB'>256</size></target>"
+                  b"<address type='dimm' slot='0' base='0x%x'/></memory>")
+        for base, status in (dimm, GOOD), (dimm << 4, WARNED), (None, GOOD):
+            with self.subTest(base):
+                devices = b"" if base is None else device % base
+                name = self.write("guest.save", streams.save_image(
+                    streams.stream(table, blocks=plugged), xml % devices))
+                rules = self.run_json("check", name, status=status)["rules"]
+                self.assertEqual(rules, {"rpn-range": 1} if status else {})
 
     def test_max_is_a_number(self):
         for value in "", "0", "-1", "ten", "1e3", "1000001", "99999999999999999999":

@@ -12,7 +12,7 @@ import streams
 import virthpt
 from virthpt import FAILED, GOOD, UNSUPPORTED, USAGE
 
-COMMANDS = {"inspect": ["FILE"], "check": ["FILE"], "entry-list": ["FILE"], "decode": ["V", "R"],
+COMMANDS = {"inspect": ["FILE"], "check": ["[FILE]"], "entry-list": ["FILE"], "decode": ["V", "R"],
             "extract": ["FILE"], "record": ["FILE"], "validate": ["FILE"]}
 
 SNAPSHOT_COMMANDS = {"snapshot-create-as": ["DOMAIN", "NAME"], "snapshot-list": ["DOMAIN"],
