@@ -64,6 +64,18 @@ class CommandLine(virthpt.Case):
             with self.subTest(words):
                 self.assertEqual(self.run_ok(*words), expected)
 
+    def test_options_reach_commands_that_need_libvirt(self):
+        connect, operands = ["-c", "test:///default"], ["snapshot-list", "test"]
+        for before, after in (connect, []), ([], connect):
+            with self.subTest(before=before):
+                self.assertRegex(self.run_ok(*before, *operands, *after), r"^Name +Creation time ")
+        self.assertEqual(self.run_ok("-q", *connect, *operands), "")
+        self.assertEqual(self.run_ok("-q", *operands, *connect), "")
+        self.assertEqual(self.run_ok("--json", *connect, *operands),
+                         self.run_ok(*operands, "--json", *connect))
+        self.assertEqual(self.run_json(*connect, *operands)["snapshots"], [])
+        self.assertIn("'d'", self.run_error(*connect, "snapshot-list", "d"))
+
     def test_operand_that_looks_like_an_option(self):
         self.write("--json", streams.stream({}))
         self.assertIn("Image:           --json ", self.run_ok("inspect", "--", "--json"))
