@@ -138,13 +138,11 @@ virtHptCmdRecord(VirtHptTool *tool, int argc, char **argv)
     return VIRT_HPT_EXIT_GOOD;
 }
 
-/* Levels that were named are required, and no others are run. */
 static gboolean
-parseLevels(const char *list, VirtHptValidateOptions *options)
+addLevels(const char *list, VirtHptValidateOptions *options)
 {
     g_auto(GStrv) names = g_strsplit(list, ",", -1);
 
-    options->skip = ~0U;
     for (gsize i = 0; names[i]; i++) {
         VirtHptLevel level;
 
@@ -156,14 +154,26 @@ parseLevels(const char *list, VirtHptValidateOptions *options)
     return names[0] != NULL;
 }
 
+/* Levels that were named are required, and no others are run; what is wrong is returned. */
+static const char *
+parseLevels(char **lists, VirtHptValidateOptions *options)
+{
+    options->skip = ~0U;
+    for (; *lists; lists++) {
+        if (!addLevels(*lists, options))
+            return *lists;
+    }
+    return NULL;
+}
+
 VirtHptExit
 virtHptCmdValidate(VirtHptTool *tool, int argc, char **argv)
 {
-    g_autofree char *levels = NULL;
+    g_auto(GStrv) levels = NULL;
     g_autofree char *timeout = NULL;
     gboolean noDryRun = FALSE;
     const GOptionEntry entries[] = {
-        {"level", 0, 0, G_OPTION_ARG_FILENAME, &levels,
+        {"level", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &levels,
          N_("Run these levels only, and fail if one of them cannot be run"), N_("LEVEL,...")},
         {"no-dry-run", 0, 0, G_OPTION_ARG_NONE, &noDryRun, N_("Start no dry run"), NULL},
         {"timeout", 0, 0, G_OPTION_ARG_FILENAME, &timeout,
@@ -174,6 +184,7 @@ virtHptCmdValidate(VirtHptTool *tool, int argc, char **argv)
     g_autoptr(VirtHptVerdict) verdict = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptValidateOptions options = {0};
+    const char *wrong = NULL;
     guint64 seconds = 0;
     VirtHptExit status;
 
@@ -181,9 +192,11 @@ virtHptCmdValidate(VirtHptTool *tool, int argc, char **argv)
         return status;
     if (levels && noDryRun)
         return virtHptToolUsage(tool, _("--level and --no-dry-run exclude each other"));
-    if (levels && !parseLevels(levels, &options))
+    if (levels)
+        wrong = parseLevels(levels, &options);
+    if (wrong)
         return virtHptToolUsage(tool, _("--level: expected record, table or dry-run, not '%s'"),
-                                levels);
+                                wrong);
     if (timeout && !virtHptOptionsNumber(timeout, 1, TIMEOUT_MAX, &seconds))
         return virtHptToolUsage(tool, _("--timeout: expected a number from 1 to %d, not '%s'"),
                                 TIMEOUT_MAX, timeout);

@@ -7,7 +7,7 @@ import subprocess
 
 import streams
 import virthpt
-from virthpt import BAD, FAILED, WARNED
+from virthpt import BAD, FAILED, USAGE, WARNED
 
 
 class Record(virthpt.Case):
@@ -98,6 +98,29 @@ class Record(virthpt.Case):
                 self.assertEqual(document["levels"], {"record": "passed", "table": "passed",
                                                       "dry-run": "not-checked"})
                 self.assertIn("image-current", self.facts(path, virthpt.GOOD))
+
+    def test_levels_add_up(self):
+        name = self.small()
+        self.run_ok("record", name)
+        for words in (["--level=record,table"], ["--level", "table", "--level", "record"]):
+            with self.subTest(words):
+                self.assertEqual(self.run_json("validate", *words, name)["levels"],
+                                 {"record": "passed", "table": "passed", "dry-run": "not-checked"})
+        # Where there is a record, it is always looked at
+        for level, table in ("record", "not-checked"), ("table", "passed"):
+            self.assertEqual(self.run_json("validate", "--level", level, name)["levels"],
+                             {"record": "passed", "table": table, "dry-run": "not-checked"})
+
+    def test_wrong_levels(self):
+        name = self.small()
+        for words, wrong in ([["--level="], ""], [["--level=table,"], "table,"],
+                             [["--level=host"], "host"],
+                             [["--level=host,x", "--level=table"], "host,x"],
+                             [["--level=table", "--level=x"], "x"]):
+            with self.subTest(words):
+                message = self.run_error("validate", *words, name, status=USAGE, code="usage")
+                self.assertTrue(message.endswith(f"not '{wrong}'"), message)
+        self.run_error("validate", "--level=table", "--no-dry-run", name, status=USAGE)
 
     def test_quiet_verdict(self):
         name = self.small()
