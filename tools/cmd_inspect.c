@@ -94,7 +94,8 @@ jsonRecord(JsonBuilder *json, const RecordFacts *facts)
     if (facts->record) {
         virtHptJsonAddString(json, "path", facts->record->path);
         virtHptJsonAddString(json, "name", facts->record->def->name);
-        virtHptJsonAddUint(json, "created", (guint64)MAX(facts->record->def->creationTime, 0));
+        virtHptJsonAddUint(json, "creation_time",
+                           (guint64)MAX(facts->record->def->creationTime, 0));
     }
     if (facts->compared) {
         virtHptJsonAddUint(json, "extents", facts->comparison.extents);

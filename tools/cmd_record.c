@@ -53,12 +53,14 @@ countFindings(const VirtHptSnapshotDef *def, guint64 counts[VIRT_HPT_SEVERITY_ER
 
 static void
 recordJson(VirtHptTool *tool,
+           const char *path,
            const VirtHptRecord *record,
            VirtHptRecordOutcome outcome,
            const guint64 *counts)
 {
     g_autoptr(JsonBuilder) json = virtHptJsonNew();
 
+    virtHptJsonAddString(json, "path", path);
     virtHptJsonAddString(json, "record", record->path);
     virtHptJsonAddString(json, "outcome", virtHptRecordOutcomeGetName(outcome));
     virtHptJsonAddString(json, "mmu", virtHptMmuGetName(record->def->mmu));
@@ -130,7 +132,7 @@ virtHptCmdRecord(VirtHptTool *tool, int argc, char **argv)
 
     countFindings(record->def, counts);
     if (tool->json)
-        recordJson(tool, record, outcome, counts);
+        recordJson(tool, operands[0], record, outcome, counts);
     else
         recordText(tool, record, outcome, counts);
     if (counts[VIRT_HPT_SEVERITY_ERROR] + counts[VIRT_HPT_SEVERITY_WARNING] > 0)

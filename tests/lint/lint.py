@@ -243,6 +243,17 @@ def check_man_page(tree):
     return sorted(set(found))
 
 
+def check_json(tree):
+    """the manual page has every member of the JSON that is printed"""
+    page = tree.text("docs/manpages/virt-hpt.rst").split("\nJSON\n====\n")[-1].split("\n\n\n")[0]
+    known = set(re.findall(r"``([a-z_]+)``", page))
+    return [f"{path}: the manual page has no JSON member '{key}'" for path in tree.c_files
+            if path.parts[0] == "tools"
+            for key in re.findall(r'virtHptJson(?:Add|Begin)\w+\(\w+, "(\w+)"|\\"(\w+)\\":',
+                                  tree.text(path)) for key in filter(None, key)
+            if key not in known]
+
+
 def check_whitespace(tree):
     """no trailing white space, no tabs in C, a newline at the end"""
     found = []

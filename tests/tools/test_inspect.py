@@ -84,7 +84,7 @@ class Inspect(virthpt.Case):
         for time in 253402300800, 0x7FFFFFFFFFFFFFFF:
             with self.subTest(time):
                 path.write_text(re.sub(r"(?<=<creationTime>)\d+", str(time), path.read_text()))
-                self.assertEqual(self.run_json("inspect", name)["record"]["created"], time)
+                self.assertEqual(self.run_json("inspect", name)["record"]["creation_time"], time)
                 self.assertIn(f"made @{time}\n", self.run_ok("inspect", name))
 
     def test_record_that_cannot_be_used(self):

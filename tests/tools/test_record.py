@@ -36,7 +36,9 @@ class Record(virthpt.Case):
 
     def test_record_is_made_once(self):
         name = self.real_stream()
-        self.assertEqual(self.run_json("record", name)["outcome"], "created")
+        document = self.run_json("record", name)
+        self.assertEqual((document["path"], document["outcome"]), (name, "created"))
+        self.assertEqual(document["record"], str((self.dir / f"{name}.hpt").resolve()))
         self.assertEqual(sorted(os.listdir(self.dir / f"{name}.hpt")),
                          ["snapshot.xml", "state", "table"])
         before = (self.dir / f"{name}.hpt").stat().st_ino
