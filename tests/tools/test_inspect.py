@@ -99,6 +99,11 @@ class Inspect(virthpt.Case):
         self.assertEqual(self.run_json("inspect", name)["image"]["kind"], "save-image")
         self.compare("inspect-save-image", self.run_ok("inspect", name))
 
+    def test_more_ram_than_json_can_tell(self):
+        name = self.write("much", streams.stream({}, ram=1 << 63))
+        self.assertEqual(self.run_json("inspect", name)["image"]["ram"], (1 << 63) - 1)
+        self.assertIn("pseries-7.2, 8 EiB RAM\n", self.run_ok("inspect", name))
+
     def test_every_page_size(self):
         table = {}
         for number, size in enumerate([(12, 12), *streams.ENCODINGS]):
