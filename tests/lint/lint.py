@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -144,9 +145,25 @@ def check_potfiles(tree):
 def check_translations(tree):
     """translations are whole and their formats agree"""
     found = []
-    for path in tree.files:
-        if path.suffix == ".po":
-            found += run("msgfmt", "--check", "--output-file=/dev/null", path)
+    with tempfile.TemporaryDirectory() as directory:
+        template = Path(directory, "template.pot")
+        found += run("xgettext", "--from-code=UTF-8", "--keyword=_", "--keyword=N_",
+                     "--keyword=ngettext:1,2", "--files-from=po/POTFILES", f"--output={template}")
+        lines = template.read_text(encoding="utf-8").splitlines()
+
+        def place(match):
+            """Where in the sources the message is that begins at that line of the template."""
+            before = lines[:int(match[1])]
+            return next(line for line in reversed(before) if line.startswith("#: "))[3:]
+
+        for path in tree.files:
+            if path.suffix == ".po":
+                found += run("msgfmt", "--check", "--output-file=/dev/null", path)
+                # What is in no source any more is a warning to it
+                done = subprocess.run(["msgcmp", path, template], cwd=ROOT, text=True, check=False,
+                                      stdin=subprocess.DEVNULL, capture_output=True)
+                found += [re.sub(rf"{template}:(\d+)", place, line)
+                          for line in done.stderr.splitlines()]
     return found
 
 
