@@ -45,7 +45,7 @@ class CommandLine(virthpt.Case):
         self.assertEqual(re.findall(r"^  ([a-z][a-z-]+) +[A-Z]", text, re.MULTILINE),
                          [*COMMANDS, *SNAPSHOT_COMMANDS, "help"])
         for words in (["help"], ["-h"], ["help", "help"], ["help", "--help"], ["--help", "inspect"],
-                      ["--version", "--help"]):
+                      ["--version", "--help"], ["help", "-h", "inspect"]):
             with self.subTest(words):
                 self.assertEqual(self.run_ok(*words), text)
 
