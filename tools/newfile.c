@@ -38,14 +38,14 @@ checkOld(const VirtHptNewFile *file, GError **error)
 
     if (!virtHptNewFileGetOld(file, &old))
         return TRUE;
-    if (!file->replace) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
-                    _("'%s' exists already: --force replaces it"), file->path);
-        return FALSE;
-    }
     if (!S_ISREG(old.st_mode)) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
                     _("'%s' is not a regular file, and is not replaced"), file->path);
+        return FALSE;
+    }
+    if (!file->replace) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
+                    _("'%s' exists already: --force replaces it"), file->path);
         return FALSE;
     }
     return TRUE;

@@ -112,7 +112,8 @@ class Extract(virthpt.Case):
         for out in "link", "nowhere", "dir", "fifo", "socket":
             for force in [], ["--force"]:
                 with self.subTest(out=out, force=force):
-                    self.run_error("extract", name, "-o", out, *force, code="exists")
+                    message = self.run_error("extract", name, "-o", out, *force, code="exists")
+                    self.assertIn("is not a regular file, and is not replaced", message)
         self.assertEqual((self.dir / "target").read_bytes(), b"precious")
         self.assertTrue((self.dir / "link").is_symlink())
 
