@@ -45,7 +45,7 @@ G_BEGIN_DECLS
 #define VIRT_HPT_R_PP 0x03ULL
 
 #define VIRT_HPT_ENTRY_SIZE 16 /* bytes */
-#define VIRT_HPT_PTEG_SLOTS 8
+#define VIRT_HPT_PTEG_SLOTS 8  /* entries of one PTEG, where a hash leads to */
 
 /* KVM_PPC_ALLOCATE_HTAB accepts these orders (Linux arch/powerpc/kvm/book3s_64_mmu_hv.c) */
 #define VIRT_HPT_ORDER_MIN 18

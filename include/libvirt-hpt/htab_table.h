@@ -31,6 +31,7 @@ typedef struct {
     guint64 count;
 } VirtHptPageCount;
 
+/* Base and actual sizes that an entry can encode, and one for all other encodings */
 #define VIRT_HPT_PAGE_COUNTS_MAX 8
 
 /**

@@ -15,6 +15,10 @@
 
 #define REFERENCE_BITS (VIRT_HPT_R_R | VIRT_HPT_R_C)
 
+/**
+ * virtHptDiffFree:
+ * @diff: (nullable): a diff and its differences
+ */
 void
 virtHptDiffFree(VirtHptDiff *diff)
 {

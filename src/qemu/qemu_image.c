@@ -42,6 +42,10 @@ static const ForeignFormat foreignFormats[] = {
     {"\x28\xb5\x2f\xfd", 4, N_("a zstd file: unpack it first")},
 };
 
+/**
+ * virtHptImageFree:
+ * @image: (nullable): an image, with its table and all text that it gave
+ */
 void
 virtHptImageFree(VirtHptImage *image)
 {

@@ -8,20 +8,10 @@
 
 #include <sys/stat.h>
 
+#include "libvirt-hpt/image.h"
 #include "qemu/qemu_stream.h"
 
 G_BEGIN_DECLS
-
-/**
- * VirtHptImageKind:
- * @VIRT_HPT_IMAGE_STREAM: a bare stream
- * @VIRT_HPT_IMAGE_SAVE: libvirt's save image; managed saves and external memory snapshots have
- *   the same format
- */
-typedef enum {
-    VIRT_HPT_IMAGE_STREAM,
-    VIRT_HPT_IMAGE_SAVE,
-} VirtHptImageKind;
 
 /**
  * VirtHptImageOptions:
@@ -36,7 +26,7 @@ typedef struct {
 } VirtHptImageOptions;
 
 /**
- * VirtHptImage:
+ * _VirtHptImage:
  * @name: as the caller named it, for messages
  * @kind: what it is
  * @format: 'raw' or 'sparse' (mapped-ram)
@@ -45,7 +35,7 @@ typedef struct {
  * @wasRunning: whether libvirt will resume the guest after a restore
  * @stream: what the stream holds
  */
-typedef struct {
+struct _VirtHptImage {
     char *name;
     VirtHptImageKind kind;
     const char *format;
@@ -53,7 +43,7 @@ typedef struct {
     char *domainXml;
     gboolean wasRunning;
     VirtHptStream *stream;
-} VirtHptImage;
+};
 
 VirtHptImage *virtHptImageRead(int fd,
                                const char *name,
@@ -63,13 +53,8 @@ VirtHptImage *virtHptImageReadSource(VirtHptSource *source,
                                      const VirtHptImageOptions *options,
                                      GError **error);
 gboolean virtHptImageReadDomainXml(int fd, const char *name, char **domainXml, GError **error);
-void virtHptImageFree(VirtHptImage *image);
 
 int virtHptImageOpenFile(const char *path, struct stat *st, GError **error);
 gboolean virtHptImageSameFile(const struct stat *before, const struct stat *after);
-
-const char *virtHptImageKindGetName(VirtHptImageKind kind);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptImage, virtHptImageFree)
 
 G_END_DECLS

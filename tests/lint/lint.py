@@ -23,6 +23,7 @@ MAY_INCLUDE = {
     "src/conf": ("src/htab",),
     "src/host": ("src/htab",),
     "src/qemu": ("src/htab",),
+    "src/lib": ("src/qemu", "src/htab"),
     "src/snapshot": ("src/conf", "src/host", "src/qemu", "src/htab"),
     "src/daemon": ("src/snapshot", "src/conf", "src/host", "src/qemu", "src/htab"),
     "src/hook": ("src/snapshot", "src/conf", "src/host", "src/qemu", "src/htab"),
@@ -30,7 +31,7 @@ MAY_INCLUDE = {
     "tools": ("src/snapshot", "src/conf", "src/host", "src/qemu", "src/htab"),
 }
 
-NEEDS_SPDX = (".c", ".h", ".py", ".sh", ".rng", ".rst", ".build", ".supp", ".po")
+NEEDS_SPDX = (".c", ".h", ".py", ".sh", ".rng", ".rst", ".build", ".supp", ".syms", ".po")
 
 
 def tracked():

@@ -1,0 +1,16 @@
+/*
+ * lib_init.c: what the shared library does when it is loaded
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <libintl.h>
+
+/* Programs bind their own text domain: nobody else knows where ours is */
+static void __attribute__((constructor)) initialise(void)
+{
+    bindtextdomain(GETTEXT_PACKAGE, LOCALEDIR);
+    bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
+}
