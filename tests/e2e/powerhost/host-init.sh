@@ -1,0 +1,24 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
+#
+# /init of an emulated POWER host: the modules, then the test program, whose TAP goes to the console
+
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+mount -t tmpfs tmpfs /tmp
+
+for module in /modules/*.ko; do
+    insmod "$module" || echo "POWERHOST FAILED insmod $module"
+done
+
+echo "POWERHOST RELEASE $(uname -r)"
+# What the kernel says of entries that it refuses is no part of the TAP
+dmesg -n 1
+echo "POWERHOST BEGIN"
+powerhost --tap 2>&1
+echo "POWERHOST END $?"
+poweroff -f
