@@ -140,6 +140,7 @@ virtHptCmdRecord(VirtHptTool *tool, int argc, char **argv)
     return VIRT_HPT_EXIT_GOOD;
 }
 
+/* A file has no disks. */
 static gboolean
 addLevels(const char *list, VirtHptValidateOptions *options)
 {
@@ -148,7 +149,7 @@ addLevels(const char *list, VirtHptValidateOptions *options)
     for (gsize i = 0; names[i]; i++) {
         VirtHptLevel level;
 
-        if (!virtHptLevelFromName(names[i], &level))
+        if (!virtHptLevelFromName(names[i], &level) || level == VIRT_HPT_LEVEL_DISKS)
             return FALSE;
         options->skip &= ~(1U << level);
         options->require |= 1U << level;

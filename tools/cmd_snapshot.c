@@ -287,6 +287,7 @@ VirtHptExit
 virtHptCmdSnapshotValidate(VirtHptTool *tool, int argc, char **argv)
 {
     g_auto(Named) named = {.guest = NULL};
+    g_autoptr(VirtHptWatch) layers = virtHptWatchNew();
     g_autoptr(VirtHptVerdict) verdict = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
@@ -301,7 +302,7 @@ virtHptCmdSnapshotValidate(VirtHptTool *tool, int argc, char **argv)
         };
 
         virtHptProgressInit(&progress, tool);
-        verdict = virtHptValidate(named.snapshot->image, &options, &error);
+        verdict = virtHptSnapshotValidate(named.snapshot, &options, layers, &error);
     }
     if (!verdict)
         return virtHptToolFailCheck(tool, error);

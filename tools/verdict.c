@@ -95,6 +95,7 @@ verdictText(VirtHptTool *tool, const VirtHptVerdict *verdict)
         [VIRT_HPT_LEVEL_RECORD] = N_("Record:"),
         [VIRT_HPT_LEVEL_TABLE] = N_("Table:"),
         [VIRT_HPT_LEVEL_DRY_RUN] = N_("Dry run:"),
+        [VIRT_HPT_LEVEL_DISKS] = N_("Disks:"),
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {

@@ -14,6 +14,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "snapshot/snapshot_chain.h"
 #include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_driver.h"
 
@@ -187,6 +188,30 @@ virtHptSnapshotHasImage(const VirtHptSnapshot *snapshot, GError **error)
         _("snapshot '%1$s' of '%2$s' has no memory file: only external snapshots with memory are supported"),
         snapshot->name, snapshot->guest->name);
     return FALSE;
+}
+
+/**
+ * virtHptSnapshotValidate:
+ * @snapshot: a snapshot with an image
+ * @options: what is wanted, or %NULL
+ * @layers: gets the disk layers that were looked at
+ * @error: set on failure: what virtHptValidate() sets
+ *
+ * Validates its image, and tells whether the disk layers that it rests on are still what they were.
+ *
+ * Returns: (transfer full): the verdict, or %NULL
+ */
+VirtHptVerdict *
+virtHptSnapshotValidate(const VirtHptSnapshot *snapshot,
+                        const VirtHptValidateOptions *options,
+                        VirtHptWatch *layers,
+                        GError **error)
+{
+    VirtHptVerdict *verdict = virtHptValidate(snapshot->image, options, error);
+
+    if (verdict)
+        virtHptChainJudge(snapshot, verdict, layers);
+    return verdict;
 }
 
 /**

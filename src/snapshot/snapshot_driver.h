@@ -9,6 +9,7 @@
 #include "libvirt-hpt/htab_diff.h"
 #include "snapshot/snapshot_backend.h"
 #include "snapshot/snapshot_validate.h"
+#include "snapshot/snapshot_watch.h"
 
 G_BEGIN_DECLS
 
@@ -18,6 +19,10 @@ void virtHptSnapshotFree(VirtHptSnapshot *snapshot);
 
 const char *virtHptSnapshotGetKind(const VirtHptSnapshot *snapshot);
 gboolean virtHptSnapshotHasImage(const VirtHptSnapshot *snapshot, GError **error);
+VirtHptVerdict *virtHptSnapshotValidate(const VirtHptSnapshot *snapshot,
+                                        const VirtHptValidateOptions *options,
+                                        VirtHptWatch *layers,
+                                        GError **error);
 VirtHptRecord *virtHptSnapshotFindRecord(const VirtHptSnapshot *snapshot, GError **error);
 
 char *virtHptSnapshotSuggestMemory(VirtHptGuest *guest, const char *name, GError **error);

@@ -164,31 +164,6 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
     return virtHptOverlayNew(target, base, format, block);
 }
 
-/* The top image of a disk is written to.  Where that is the base of the snapshot, layers were
- * merged since, and the state that the snapshot names is gone. */
-static gboolean
-checkBase(VirtHptGuest *guest, const VirtHptOverlay *overlay, unsigned int flags, GError **error)
-{
-    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, flags, error);
-
-    if (!doc)
-        return FALSE;
-    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        gboolean block;
-        g_autofree char *path = virtHptDiskSource(disk, &block);
-
-        if (g_strcmp0(path, overlay->base) == 0) {
-            g_set_error(
-                error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                _("'%1$s' uses '%2$s' itself, not a layer above it: what disk '%3$s' held at the snapshot is overwritten"),
-                guest->name, overlay->base, overlay->target);
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
 static gboolean
 prepareDisk(const VirtHptSnapshot *snapshot,
             const char *target,
@@ -200,9 +175,7 @@ prepareDisk(const VirtHptSnapshot *snapshot,
     if (!overlay)
         return FALSE;
     g_ptr_array_add(journal->overlays, overlay);
-    return checkBase(snapshot->guest, overlay, 0, error) &&
-           checkBase(snapshot->guest, overlay, VIR_DOMAIN_XML_INACTIVE, error) &&
-           virtHptOverlayReserve(overlay, snapshot->name, error) &&
+    return virtHptOverlayReserve(overlay, snapshot->name, error) &&
            virtHptOverlayFormat(overlay, error);
 }
 

@@ -34,7 +34,7 @@ typedef struct {
     VirtHptJournal *journal;
     VirtHptJournal *undecided; /* of a revert that was not proved and waits for a decision */
     VirtHptWatch *image;       /* the snapshot's */
-    VirtHptWatch *bases;       /* of the new disk layers */
+    VirtHptWatch *layers;      /* of the snapshot's disks */
     gboolean active;
     gboolean entered; /* whether the journal is this revert's */
 } Revert;
@@ -57,7 +57,7 @@ revertClear(Revert *revert)
     g_clear_pointer(&revert->journal, virtHptJournalFree);
     g_clear_pointer(&revert->undecided, virtHptJournalFree);
     g_clear_pointer(&revert->image, virtHptWatchFree);
-    g_clear_pointer(&revert->bases, virtHptWatchFree);
+    g_clear_pointer(&revert->layers, virtHptWatchFree);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Revert, revertClear)
@@ -75,24 +75,12 @@ static void G_GNUC_PRINTF(2, 3) say(const Revert *revert, const char *format, ..
     revert->options->say(message, revert->options->opaque);
 }
 
-static gboolean
-watchBases(const Revert *revert, GError **error)
-{
-    for (guint i = 0; i < revert->journal->overlays->len; i++) {
-        const VirtHptOverlay *overlay = g_ptr_array_index(revert->journal->overlays, i);
-
-        if (!virtHptWatchAdd(revert->bases, overlay->base, error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
 /* Whether what the revert depends on is what it was */
 static gboolean
 checkFiles(const Revert *revert, GError **error)
 {
     return virtHptWatchCheck(revert->image, VIRT_HPT_WATCH_SHARED, error) &&
-           virtHptWatchCheck(revert->bases, VIRT_HPT_WATCH_SHARED, error);
+           virtHptWatchCheck(revert->layers, VIRT_HPT_WATCH_SHARED, error);
 }
 
 /* What a verdict that lets an image pass does not vouch for */
@@ -119,7 +107,7 @@ validate(Revert *revert, gboolean *passed, GError **error)
         .progressOpaque = revert->options->opaque,
     };
 
-    result->verdict = virtHptValidate(revert->snapshot->image, &options, error);
+    result->verdict = virtHptSnapshotValidate(revert->snapshot, &options, revert->layers, error);
     if (!result->verdict)
         return FALSE;
     *passed = result->verdict->result == VIRT_HPT_RESULT_PASSED ||
@@ -194,8 +182,7 @@ prepare(Revert *revert, GError **error)
     if (revert->active && !revert->options->discardCurrent)
         revert->journal->aside = chooseAside(revert);
     return checkGuest(revert, error) && rememberDefinition(revert, error) &&
-           (!backend->prepare || backend->prepare(revert->snapshot, revert->journal, error)) &&
-           watchBases(revert, error);
+           (!backend->prepare || backend->prepare(revert->snapshot, revert->journal, error));
 }
 
 static gboolean
@@ -383,7 +370,7 @@ virtHptSnapshotRevert(VirtHptSnapshot *snapshot,
         .result = result,
         .journal = virtHptJournalNew(snapshot->name),
         .image = virtHptWatchNew(),
-        .bases = virtHptWatchNew(),
+        .layers = virtHptWatchNew(),
     };
     gboolean passed = FALSE;
     gboolean same = FALSE;

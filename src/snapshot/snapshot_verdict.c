@@ -12,6 +12,7 @@ static const char *const levelNames[] = {
     [VIRT_HPT_LEVEL_RECORD] = "record",
     [VIRT_HPT_LEVEL_TABLE] = "table",
     [VIRT_HPT_LEVEL_DRY_RUN] = "dry-run",
+    [VIRT_HPT_LEVEL_DISKS] = "disks",
 };
 
 /**

@@ -15,14 +15,16 @@ G_BEGIN_DECLS
  * @VIRT_HPT_LEVEL_RECORD: the descriptor against its schema, payloads and image against digests
  * @VIRT_HPT_LEVEL_TABLE: the table against the rules of virtHptTableCheck()
  * @VIRT_HPT_LEVEL_DRY_RUN: machine state and table against this host's libvirt and QEMU
+ * @VIRT_HPT_LEVEL_DISKS: of a snapshot, the disk layers that it rests on
  */
 typedef enum {
     VIRT_HPT_LEVEL_RECORD,
     VIRT_HPT_LEVEL_TABLE,
     VIRT_HPT_LEVEL_DRY_RUN,
+    VIRT_HPT_LEVEL_DISKS,
 } VirtHptLevel;
 
-#define VIRT_HPT_LEVEL_COUNT (VIRT_HPT_LEVEL_DRY_RUN + 1)
+#define VIRT_HPT_LEVEL_COUNT (VIRT_HPT_LEVEL_DISKS + 1)
 
 typedef enum {
     VIRT_HPT_RESULT_PASSED,

@@ -98,7 +98,8 @@ class Record(virthpt.Case):
                 document = self.run_json("validate", path)
                 self.assertEqual(document["result"], "passed")
                 self.assertEqual(document["levels"], {"record": "passed", "table": "passed",
-                                                      "dry-run": "not-checked"})
+                                                      "dry-run": "not-checked",
+                                                      "disks": "not-checked"})
                 self.assertIn("image-current", self.facts(path, virthpt.GOOD))
 
     def test_levels_add_up(self):
