@@ -13,16 +13,14 @@
 
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "conf/domain_conf.h"
 #include "conf/xml_read.h"
 #include "full-read.h"
+#include "qemu/qemu_image.h"
 #include "qemu/qemu_qcow2.h"
 #include "snapshot/snapshot_chain.h"
 #include "snapshot/snapshot_disks.h"
@@ -119,43 +117,21 @@ describe(Layer *layer, xmlNode *node)
         layer->format = virtHptXmlGetAttribute(driver, "type");
 }
 
-static void
-addUnreadable(Chain *chain, const char *path, int reason)
-{
-    gboolean missing = reason == ENOENT || reason == ENOTDIR;
-
-    add(chain, missing ? VIRT_HPT_RESULT_FAILED : VIRT_HPT_RESULT_NOT_CHECKED,
-        missing ? "layer-missing" : "layer-unreadable", missing ? adviseRestore() : NULL,
-        _("'%1$s', which disk '%2$s' of the snapshot needs: %3$s"), path, chain->target,
-        g_strerror(reason));
-}
-
-/* Opens a file or device for reading, and nothing else: not a FIFO, not a terminal. */
 static int
 openLayer(Chain *chain, const char *path, struct stat *st)
 {
-    g_autofree char *self = NULL;
-    int handle = open(path, O_PATH | O_CLOEXEC);
-    int fd;
+    g_autoptr(GError) error = NULL;
+    int fd = virtHptImageOpenFile(path, st, &error);
+    gboolean missing = g_error_matches(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND);
+    gboolean foreign = g_error_matches(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED);
 
-    if (handle < 0 || fstat(handle, st) < 0) {
-        addUnreadable(chain, path, errno);
-        if (handle >= 0)
-            close(handle);
-        return -1;
-    }
-    if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
-        add(chain, VIRT_HPT_RESULT_FAILED, "layer-kind", adviseRestore(),
-            _("'%1$s', which disk '%2$s' of the snapshot needs, is neither a file nor a block device"),
-            path, chain->target);
-        close(handle);
-        return -1;
-    }
-    self = g_strdup_printf("/proc/self/fd/%d", handle);
-    fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        addUnreadable(chain, path, errno);
-    virtHptWatchAddOpen(chain->watch, path, handle, st);
+    if (fd < 0 && (missing || foreign))
+        add(chain, VIRT_HPT_RESULT_FAILED, missing ? "layer-missing" : "layer-kind",
+            adviseRestore(), _("a layer of disk '%1$s' of the snapshot: %2$s"), chain->target,
+            error->message);
+    else if (fd < 0)
+        add(chain, VIRT_HPT_RESULT_NOT_CHECKED, "layer-unreadable", NULL,
+            _("a layer of disk '%1$s' of the snapshot: %2$s"), chain->target, error->message);
     return fd;
 }
 
@@ -340,13 +316,11 @@ judgeLayer(Chain *chain, Layer *layer)
 
     if (fd < 0)
         return FALSE;
-    if (isCycle(chain, &st, layer->path)) {
-        close(fd);
+    virtHptWatchAddOpen(chain->watch, layer->path, fd, &st);
+    if (isCycle(chain, &st, layer->path))
         return FALSE;
-    }
     judgeTime(chain, &st, layer->path);
     header = readHeader(chain, layer, fd);
-    close(fd);
     if (g_strcmp0(layer->format, "qcow2") == 0 && !header)
         return FALSE;
     return below ? descendRecorded(chain, layer, below, header)

@@ -21,7 +21,7 @@
 
 typedef struct {
     char *path;
-    int fd; /* O_PATH: it holds the file, and can neither read nor block */
+    int fd; /* it holds the file */
     struct stat before;
 } Watched;
 
@@ -76,7 +76,7 @@ failStat(const char *path, GError **error)
  * virtHptWatchAddOpen:
  * @watch: a watch
  * @path: of a file or device
- * @fd: (transfer full): what @path led to, opened O_PATH
+ * @fd: (transfer full): what @path led to
  * @st: of @fd
  *
  * Watches from now on whether @path leads to what it led to at @st.
