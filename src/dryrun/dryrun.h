@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 /**
  * DryRun:
  * @disks: empty disks that the domain XML names
- * @timeout: seconds that the whole may take
+ * @timeout: seconds that the whole may take, once the image is whole
+ * @ready: a pipe that gives one byte when the image is whole, and ends then; -1: it is
  * @kvm: whether the guest is one of KVM's
  * @account: number of QEMU's user and group
  * @cache: shared directory of libvirt's capability cache, open, or -1: there is none
@@ -22,6 +23,7 @@ G_BEGIN_DECLS
 typedef struct {
     guint disks;
     guint timeout;
+    int ready;
     gboolean kvm;
     guint account;
     int cache;

@@ -8,19 +8,23 @@
  * of the first two ends, killed or not, the kernel kills everything in the namespace, QEMU too,
  * and drops the directories: nothing can be left behind.
  *
+ * With --ready the image need not be whole when we start: libvirt is opened meanwhile, a byte from
+ * that pipe says that it is, and the deadline counts from there.
+ *
  * The verdict is one line of JSON on standard output.
  */
 
 #include "config.h"
 
 #include <errno.h>
-#include <locale.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +33,7 @@
 #include "dryrun/dryrun.h"
 #include "full-write.h"
 #include "libvirt-hpt/htab_error.h"
+#include "safe-read.h"
 
 #define TIMEOUT_DEFAULT 30
 #define TIMEOUT_MAX 3600
@@ -102,24 +107,35 @@ runInit(DryRun *run, int lifeline)
     _exit(EXIT_SUCCESS);
 }
 
-/* Waits for the second process, up to the deadline. */
-static gboolean
-waitFor(pid_t init, guint seconds)
+static gint64
+deadlineOf(const DryRun *run)
 {
-    struct timespec left = {.tv_sec = seconds};
-    gint64 deadline = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
-    sigset_t signals;
+    return g_get_monotonic_time() + (gint64)run->timeout * G_USEC_PER_SEC;
+}
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGCHLD);
+/* Waits for the second process, up to the deadline; @children: a descriptor of SIGCHLD. */
+static gboolean
+waitFor(pid_t init, const DryRun *run, int children)
+{
+    /* The pipe's end stays to be seen, whoever took the byte */
+    struct pollfd events[] = {{.fd = children, .events = POLLIN},
+                              {.fd = run->ready, .events = POLLIN}};
+    gint64 deadline = run->ready < 0 ? deadlineOf(run) : G_MAXINT64;
+
     while (waitpid(init, NULL, WNOHANG) == 0) {
-        gint64 usec = deadline - g_get_monotonic_time();
+        gint64 left = (deadline - g_get_monotonic_time()) / 1000;
+        struct signalfd_siginfo info;
 
-        if (usec <= 0)
+        if (left <= 0)
             return FALSE;
-        left.tv_sec = (time_t)(usec / G_USEC_PER_SEC);
-        left.tv_nsec = (long)(usec % G_USEC_PER_SEC) * 1000;
-        sigtimedwait(&signals, NULL, &left);
+        if (poll(events, G_N_ELEMENTS(events), (int)MIN(left, G_MAXINT)) < 0)
+            continue;
+        if (events[0].revents)
+            safe_read(children, &info, sizeof(info));
+        if (events[1].revents) {
+            deadline = deadlineOf(run);
+            events[1].fd = -1;
+        }
     }
     return TRUE;
 }
@@ -129,6 +145,7 @@ runNamespace(DryRun *run)
 {
     g_autoptr(GError) error = NULL;
     sigset_t signals;
+    int children;
     int lifeline[2];
     pid_t init;
 
@@ -140,7 +157,8 @@ runNamespace(DryRun *run)
         virtHptDryRunSay("unavailable", error->message, NULL);
         return;
     }
-    if (pipe(lifeline) < 0) {
+    children = signalfd(-1, &signals, SFD_CLOEXEC);
+    if (children < 0 || pipe(lifeline) < 0) {
         virtHptDryRunSay("unavailable", g_strerror(errno), NULL);
         return;
     }
@@ -153,7 +171,7 @@ runNamespace(DryRun *run)
     close(lifeline[0]);
     if (init < 0) {
         virtHptDryRunSay("unavailable", g_strerror(errno), NULL);
-    } else if (!waitFor(init, run->timeout)) {
+    } else if (!waitFor(init, run, children)) {
         kill(init, SIGKILL);
         waitpid(init, NULL, 0);
         virtHptDryRunSay("timeout", NULL, NULL);
@@ -164,13 +182,15 @@ runNamespace(DryRun *run)
 int
 main(int argc, char **argv)
 {
-    DryRun run = {.timeout = TIMEOUT_DEFAULT, .cache = -1, .cacheLock = -1};
+    DryRun run = {.ready = -1, .cache = -1, .cacheLock = -1};
     struct pollfd reader = {.fd = STDOUT_FILENO};
     int disks = 0;
     int timeout = TIMEOUT_DEFAULT;
     const GOptionEntry entries[] = {
         {"disks", 0, 0, G_OPTION_ARG_INT, &disks, "Empty disks that the domain needs", "N"},
         {"kvm", 0, 0, G_OPTION_ARG_NONE, &run.kvm, "The guest is one of KVM's", NULL},
+        {"ready", 0, 0, G_OPTION_ARG_INT, &run.ready, "Pipe that says when the image is whole",
+         "FD"},
         {"timeout", 0, 0, G_OPTION_ARG_INT, &timeout, "Seconds that it may take", "N"},
         {0},
     };
@@ -183,7 +203,8 @@ main(int argc, char **argv)
         return EXIT_FAILURE;
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1 || disks < 0 ||
-        disks > DISKS_MAX || timeout <= 0 || timeout > TIMEOUT_MAX) {
+        disks > DISKS_MAX || timeout <= 0 || timeout > TIMEOUT_MAX ||
+        (run.ready != -1 && fcntl(run.ready, F_SETFD, FD_CLOEXEC) < 0)) {
         fprintf(stderr, "virt-hpt-dryrun: %s\n", error ? error->message : "wrong usage");
         return EXIT_FAILURE;
     }

@@ -18,6 +18,7 @@
 #include "conf/dryrun_conf.h"
 #include "dryrun/dryrun.h"
 #include "full-read.h"
+#include "safe-read.h"
 
 #define URI "qemu:///embed?root=" VIRT_HPT_DRY_RUN_DIR
 #define IMAGE "/proc/self/fd/0"
@@ -77,16 +78,27 @@ clearEnvironment(void)
     g_setenv("HOME", VIRT_HPT_DRY_RUN_DIR, TRUE);
 }
 
+/* Whether there is an image to restore; without one nobody waits for a verdict. */
+static gboolean
+waitForImage(const DryRun *run)
+{
+    char byte;
+
+    return run->ready < 0 || safe_read(run->ready, &byte, 1) == 1;
+}
+
 /**
  * virtHptRestore:
  * @run: the run, in its own world
  *
- * Says the verdict.  The guest stays behind, paused: it ends with the world.
+ * Says the verdict, which is the last that happens: who reads it may kill us then.  The guest stays
+ * behind, paused: it ends with the world.
  */
 void
 virtHptRestore(DryRun *run)
 {
     virConnectPtr connection;
+    gboolean restored;
 
     clearEnvironment();
     virtHptCacheLoad(run);
@@ -101,9 +113,12 @@ virtHptRestore(DryRun *run)
         sayFailure("unavailable");
         return;
     }
-    if (virDomainRestoreFlags(connection, IMAGE, NULL, VIR_DOMAIN_SAVE_PAUSED) < 0)
-        sayFailure("refused");
-    else
-        virtHptDryRunSay("restored", NULL, NULL);
+    if (!waitForImage(run))
+        return;
+    restored = virDomainRestoreFlags(connection, IMAGE, NULL, VIR_DOMAIN_SAVE_PAUSED) == 0;
     virtHptCacheStore(run);
+    if (restored)
+        virtHptDryRunSay("restored", NULL, NULL);
+    else
+        sayFailure("refused");
 }

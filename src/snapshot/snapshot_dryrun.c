@@ -6,7 +6,7 @@
  *
  * The work is done by virt-hpt-dryrun, a process of its own: it opens libvirt, which the caller may
  * be in the middle of, and its QEMU reads what may be hostile.  It is handed the save image as
- * standard input, in a file without a name.
+ * standard input, in a file without a name, and told when that is whole.
  */
 
 #include "config.h"
@@ -37,6 +37,20 @@
 #define ANSWER_MAX ((gsize)128 * 1024)
 /* The helper keeps its deadline itself; this is for one that cannot */
 #define GRACE 10
+
+/* What the helper has open besides standard input and output */
+#define HELPER_READY_FD 3
+
+struct _VirtHptDryRun {
+    char *name;
+    VirtHptDryRunDef *def;
+    guint timeout;
+    int image;
+    int ready[2];
+    int answers;
+    GSubprocess *process;
+    GError *failure; /* why there is no process */
+};
 
 void
 virtHptDryRunReportFree(VirtHptDryRunReport *report)
@@ -97,26 +111,6 @@ findHelper(void)
     if (self && g_str_has_prefix(self, BUILDDIR "/"))
         return g_strdup(BUILDDIR "/src/dryrun/" HELPER);
     return g_strdup(PKGLIBEXECDIR "/" HELPER);
-}
-
-static int
-makeSkeleton(const char *name,
-             int state,
-             const VirtHptTable *table,
-             const char *domainXml,
-             GError **error)
-{
-    int fd = virtHptDryRunOpenTemporary(error);
-
-    if (fd < 0)
-        return -1;
-    if (!virtHptSkeletonWrite(state, name, table, domainXml, virtHptDryRunWriteTemporary, &fd,
-                              error) ||
-        lseek(fd, 0, SEEK_SET) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
 }
 
 static VirtHptDryRunReport *
@@ -188,7 +182,8 @@ virtHptDryRunReportParse(const char *answer)
                      NULL);
 }
 
-/* Reads what the helper says, up to its end, a bound, or a time. */
+/* Reads what the helper says, up to the end of the line, of the helper, a bound, or a time.  Behind
+ * the line only QEMU's end would follow. */
 static char *
 readAnswer(int fd, guint timeout)
 {
@@ -208,42 +203,69 @@ readAnswer(int fd, guint timeout)
         if (n == 0 || n == (size_t)SAFE_READ_ERROR)
             break;
         length += n;
+        if (memchr(answer + length - n, '\n', n))
+            break;
     }
     answer[length] = '\0';
     return g_steal_pointer(&answer);
 }
 
-/* Runs the helper on an image, which it takes. */
-static char *
-runHelper(int image, const VirtHptDryRunDef *def, guint timeout, GError **error)
+/* A descriptor for the helper, which is the launcher's from here on. */
+static int
+duplicate(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static gboolean
+makePipe(int ends[2], GError **error)
+{
+    if (pipe2(ends, O_CLOEXEC) == 0)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot make a pipe: %1$s"),
+                g_strerror(errno));
+    return FALSE;
+}
+
+/* Starts the helper, which opens libvirt and then waits to be told that the image is whole. */
+static gboolean
+startHelper(VirtHptDryRun *run, GError **error)
 {
     g_autofree char *helper = findHelper();
-    g_autofree char *disksArg = g_strdup_printf("--disks=%u", def->disks);
-    g_autofree char *timeoutArg = g_strdup_printf("--timeout=%u", timeout);
-    const char *const argv[] = {helper, disksArg, timeoutArg, def->kvm ? "--kvm" : NULL, NULL};
+    g_autofree char *disksArg = g_strdup_printf("--disks=%u", run->def->disks);
+    g_autofree char *timeoutArg = g_strdup_printf("--timeout=%u", run->timeout);
+    g_autofree char *readyArg = g_strdup_printf("--ready=%d", HELPER_READY_FD);
+    const char *const argv[] = {
+        helper, disksArg, timeoutArg, readyArg, run->def->kvm ? "--kvm" : NULL, NULL};
     g_autoptr(GSubprocessLauncher) launcher =
         g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_SILENCE);
-    g_autoptr(GSubprocess) process = NULL;
-    g_autofree char *answer = NULL;
     int answers[2];
 
-    g_subprocess_launcher_take_stdin_fd(launcher, image);
-    if (pipe2(answers, O_CLOEXEC) < 0) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot make a pipe: %1$s"),
-                    g_strerror(errno));
-        return NULL;
-    }
+    if (!makePipe(run->ready, error) || !makePipe(answers, error))
+        return FALSE;
+    run->answers = answers[0];
+    /* The other end of the answers must be the helper's alone */
     g_subprocess_launcher_take_stdout_fd(launcher, answers[1]);
-    process = g_subprocess_launcher_spawnv(launcher, argv, error);
-    /* The other end must be the helper's alone */
-    g_clear_object(&launcher);
-    if (process) {
-        answer = readAnswer(answers[0], timeout + GRACE);
-        g_subprocess_force_exit(process);
-        g_subprocess_wait(process, NULL, NULL);
-    }
-    close(answers[0]);
-    return g_steal_pointer(&answer);
+    g_subprocess_launcher_take_stdin_fd(launcher, duplicate(run->image));
+    g_subprocess_launcher_take_fd(launcher, duplicate(run->ready[0]), HELPER_READY_FD);
+    run->process = g_subprocess_launcher_spawnv(launcher, argv, error);
+    return run->process != NULL;
+}
+
+static void
+closeFd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* Tells the helper that the image is whole.  We hold both ends of the pipe: it may be dead. */
+static void
+tellReady(VirtHptDryRun *run)
+{
+    full_write(run->ready[1], "", 1);
+    closeFd(&run->ready[1]);
 }
 
 /* Whether this host's KVM runs guests of this architecture. */
@@ -257,48 +279,96 @@ hasKvm(void)
 }
 
 /**
- * virtHptDryRun:
+ * virtHptDryRunFree:
+ * @run: (nullable): a dry run, which ends at once if it goes on
+ *
+ * QEMU and its world are the kernel's to remove, which goes on after the return.
+ */
+void
+virtHptDryRunFree(VirtHptDryRun *run)
+{
+    if (!run)
+        return;
+    if (run->process) {
+        g_subprocess_force_exit(run->process);
+        g_subprocess_wait(run->process, NULL, NULL);
+        g_object_unref(run->process);
+    }
+    closeFd(&run->image);
+    closeFd(&run->ready[0]);
+    closeFd(&run->ready[1]);
+    closeFd(&run->answers);
+    g_clear_error(&run->failure);
+    virtHptDryRunDefFree(run->def);
+    g_free(run->name);
+    g_free(run);
+}
+
+/**
+ * virtHptDryRunBegin:
  * @name: what messages call the image
  * @domainXml: domain XML of the guest, untrusted
- * @state: its machine state, open for reading; the position is moved
- * @table: (nullable): its table, %NULL for a radix guest
- * @timeout: seconds that it may take, 0: %VIRT_HPT_DRY_RUN_TIMEOUT
+ * @timeout: seconds that it may take from virtHptDryRunFinish() on, 0: %VIRT_HPT_DRY_RUN_TIMEOUT
  * @error: set where it could not even be tried: %VIRT_HPT_ERROR_UNSUPPORTED names what of the XML a
  *   dry run does not know; %VIRT_HPT_ERROR_MALFORMED, %VIRT_HPT_ERROR_LIMIT, %VIRT_HPT_ERROR_IO
  *
- * Lets this host's libvirt and QEMU restore the guest without RAM contents.  Needs root.  Nothing
- * of the host's is touched, and nothing is left behind.
+ * Opens libvirt for a dry run, in the background.  It is given nothing of the guest's: what comes
+ * from the image goes in by virtHptDryRunFinish().  Needs root.  Nothing of the host's is touched,
+ * and nothing is left behind.
  *
- * Returns: (transfer full): what they said, or %NULL
+ * Returns: (transfer full): the dry run, or %NULL
  */
-VirtHptDryRunReport *
-virtHptDryRun(const char *name,
-              const char *domainXml,
-              int state,
-              const VirtHptTable *table,
-              guint timeout,
-              GError **error)
+VirtHptDryRun *
+virtHptDryRunBegin(const char *name, const char *domainXml, guint timeout, GError **error)
 {
     const VirtHptDryRunHost host = {
         .kvm = hasKvm(),
         .tap = access("/dev/net/tun", R_OK | W_OK) == 0,
     };
-    g_autoptr(VirtHptDryRunDef) def =
-        virtHptDryRunDefNew(domainXml, strlen(domainXml), name, &host, error);
-    g_autoptr(GError) local = NULL;
+    g_autoptr(VirtHptDryRun) run = g_new0(VirtHptDryRun, 1);
+
+    run->name = g_strdup(name);
+    run->timeout = timeout ? timeout : VIRT_HPT_DRY_RUN_TIMEOUT;
+    run->image = run->answers = run->ready[0] = run->ready[1] = -1;
+    run->def = virtHptDryRunDefNew(domainXml, strlen(domainXml), name, &host, error);
+    if (!run->def)
+        return NULL;
+    run->image = virtHptDryRunOpenTemporary(error);
+    if (run->image < 0)
+        return NULL;
+    if (!startHelper(run, &run->failure))
+        g_debug("%s", run->failure->message);
+    return g_steal_pointer(&run);
+}
+
+/**
+ * virtHptDryRunFinish:
+ * @run: a dry run that was begun; it can be finished once
+ * @state: the guest's machine state, open for reading; the position is moved
+ * @table: (nullable): its table, %NULL for a radix guest
+ * @error: set where it could not even be tried: as virtHptSkeletonWrite() does
+ *
+ * Lets this host's libvirt and QEMU restore the guest without RAM contents.
+ *
+ * Returns: (transfer full): what they said, or %NULL
+ */
+VirtHptDryRunReport *
+virtHptDryRunFinish(VirtHptDryRun *run, int state, const VirtHptTable *table, GError **error)
+{
     g_autofree char *answer = NULL;
     VirtHptDryRunReport *report;
-    int image;
 
-    if (!def)
-        return NULL;
-    image = makeSkeleton(name, state, table, def->xml, error);
-    if (image < 0)
-        return NULL;
-    answer = runHelper(image, def, timeout ? timeout : VIRT_HPT_DRY_RUN_TIMEOUT, &local);
-    report = answer
-                 ? virtHptDryRunReportParse(answer)
-                 : reportNew(VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-unavailable", local->message, NULL);
-    report->fallback = def->fallback;
+    if (run->failure) {
+        report =
+            reportNew(VIRT_HPT_DRY_RUN_UNKNOWN, "dry-run-unavailable", run->failure->message, NULL);
+    } else {
+        if (!virtHptSkeletonWrite(state, run->name, table, run->def->xml,
+                                  virtHptDryRunWriteTemporary, &run->image, error))
+            return NULL;
+        tellReady(run);
+        answer = readAnswer(run->answers, run->timeout + GRACE);
+        report = virtHptDryRunReportParse(answer);
+    }
+    report->fallback = run->def->fallback;
     return report;
 }

@@ -15,6 +15,9 @@ G_BEGIN_DECLS
 /* Seconds that a dry run may take, unless the caller says otherwise */
 #define VIRT_HPT_DRY_RUN_TIMEOUT 30
 
+/* A dry run that has begun */
+typedef struct _VirtHptDryRun VirtHptDryRun;
+
 /**
  * VirtHptDryRunOutcome:
  * @VIRT_HPT_DRY_RUN_RESTORED: libvirt and QEMU took it
@@ -49,15 +52,19 @@ gboolean virtHptDryRunWriteTemporary(const guint8 *data,
                                      gpointer opaque,
                                      GError **error);
 
-VirtHptDryRunReport *virtHptDryRun(const char *name,
-                                   const char *domainXml,
-                                   int state,
-                                   const VirtHptTable *table,
-                                   guint timeout,
-                                   GError **error);
+VirtHptDryRun *virtHptDryRunBegin(const char *name,
+                                  const char *domainXml,
+                                  guint timeout,
+                                  GError **error);
+VirtHptDryRunReport *virtHptDryRunFinish(VirtHptDryRun *run,
+                                         int state,
+                                         const VirtHptTable *table,
+                                         GError **error);
+void virtHptDryRunFree(VirtHptDryRun *run);
 VirtHptDryRunReport *virtHptDryRunReportParse(const char *answer);
 void virtHptDryRunReportFree(VirtHptDryRunReport *report);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptDryRun, virtHptDryRunFree)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptDryRunReport, virtHptDryRunReportFree)
 
 G_END_DECLS

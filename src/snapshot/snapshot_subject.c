@@ -40,16 +40,17 @@ readDomain(VirtHptSubject *subject, const char *xml, GError **error)
     return subject->domain != NULL;
 }
 
+/* Takes @record, which may be %NULL with @error set. */
 static gboolean
-openRecord(VirtHptSubject *subject, GError **error)
+useRecord(VirtHptSubject *subject, VirtHptRecord *record, GError **error)
 {
     const VirtHptSnapshotDef *def;
 
     subject->isRecord = TRUE;
-    subject->record = virtHptRecordOpen(subject->path, error);
-    if (!subject->record)
+    subject->record = record;
+    if (!record)
         return FALSE;
-    def = subject->record->def;
+    def = record->def;
     subject->place = virtHptRecordOpenImage(subject->record, &subject->placeError);
     subject->mmu = def->mmu;
     subject->order = def->order;
@@ -101,10 +102,26 @@ virtHptSubjectOpenFull(const char *path, const VirtHptImageOptions *options, GEr
     g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
 
     subject->path = g_strdup(path);
-    if (virtHptPlaceIsRecord(path) ? !openRecord(subject, error)
+    if (virtHptPlaceIsRecord(path) ? !useRecord(subject, virtHptRecordOpen(path, error), error)
                                    : !openImage(subject, options, error))
         return NULL;
     return g_steal_pointer(&subject);
+}
+
+/**
+ * virtHptSubjectOpenRecord:
+ * @record: (transfer full): a record
+ * @error: set on failure: what reading the record's table set
+ *
+ * Returns: (transfer full): the subject that the record is, or %NULL
+ */
+VirtHptSubject *
+virtHptSubjectOpenRecord(VirtHptRecord *record, GError **error)
+{
+    g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
+
+    subject->path = g_strdup(record->path);
+    return useRecord(subject, record, error) ? g_steal_pointer(&subject) : NULL;
 }
 
 /**

@@ -52,6 +52,7 @@ VirtHptSubject *virtHptSubjectOpen(const char *path,
 VirtHptSubject *virtHptSubjectOpenFull(const char *path,
                                        const VirtHptImageOptions *options,
                                        GError **error);
+VirtHptSubject *virtHptSubjectOpenRecord(VirtHptRecord *record, GError **error);
 void virtHptSubjectFree(VirtHptSubject *subject);
 
 void virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context);

@@ -14,7 +14,6 @@
 #include <glib/gi18n-lib.h>
 
 #include "libvirt-hpt/htab_diff.h"
-#include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validatepriv.h"
 
 /* Whether an error is a verdict about the input, not about our doings. */
@@ -248,13 +247,23 @@ loadState(VirtHptValidation *validation, const VirtHptSubject *subject, GError *
                                   &validation->state, error);
 }
 
-/* Opens a record for validation: its descriptor, its table and its machine state. */
+static gboolean
+judgeRecordError(VirtHptValidation *validation, GError *local, GError **error)
+{
+    return judgeError(validation->verdict, VIRT_HPT_LEVEL_RECORD, "record-damaged",
+                      _("if the image itself is sound, make the record anew: virt-hpt record"),
+                      local, error);
+}
+
+/* Reads a record, which it takes, for validation: its table and its machine state. */
 static VirtHptSubject *
-openRecord(VirtHptValidation *validation, const char *path, GError **error)
+readRecord(VirtHptValidation *validation, VirtHptRecord *record, GError **error)
 {
     GError *local = NULL;
-    VirtHptSubject *subject = virtHptSubjectOpen(path, NULL, NULL, &local);
+    VirtHptSubject *subject;
 
+    virtHptValidationBeginDryRun(validation, record);
+    subject = virtHptSubjectOpenRecord(record, &local);
     if (subject && loadState(validation, subject, &local)) {
         virtHptVerdictAdd(
             validation->verdict, VIRT_HPT_LEVEL_RECORD, VIRT_HPT_RESULT_PASSED, "record-sound",
@@ -262,9 +271,7 @@ openRecord(VirtHptValidation *validation, const char *path, GError **error)
         return subject;
     }
     g_clear_pointer(&subject, virtHptSubjectFree);
-    judgeError(validation->verdict, VIRT_HPT_LEVEL_RECORD, "record-damaged",
-               _("if the image itself is sound, make the record anew: virt-hpt record"), local,
-               error);
+    judgeRecordError(validation, local, error);
     return NULL;
 }
 
@@ -288,9 +295,13 @@ static gboolean
 validateRecord(VirtHptValidation *validation, const char *path, GError **error)
 {
     GError *local = NULL;
-    g_autoptr(VirtHptSubject) subject = openRecord(validation, path, &local);
+    VirtHptRecord *record = virtHptRecordOpen(path, &local);
+    g_autoptr(VirtHptSubject) subject = NULL;
     gboolean current;
 
+    if (!record)
+        return judgeRecordError(validation, local, error);
+    subject = readRecord(validation, record, &local);
     if (local) {
         g_propagate_error(error, local);
         return FALSE;
@@ -338,15 +349,15 @@ validateImage(VirtHptValidation *validation, const char *path, GError **error)
     return judgeSubject(validation, subject, NULL, error);
 }
 
-/* Validates an image by its record; @judged: whether that was enough. */
+/* Validates an image by its record, which it takes; @judged: whether that was enough. */
 static gboolean
 validateByRecord(VirtHptValidation *validation,
-                 const VirtHptRecord *record,
+                 VirtHptRecord *record,
                  gboolean *judged,
                  GError **error)
 {
     GError *local = NULL;
-    g_autoptr(VirtHptSubject) subject = openRecord(validation, record->path, &local);
+    g_autoptr(VirtHptSubject) subject = readRecord(validation, record, &local);
     gboolean current;
 
     *judged = TRUE;
@@ -358,7 +369,7 @@ validateByRecord(VirtHptValidation *validation,
         return TRUE;
     if (!subject->place) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
-                    _("'%1$s': its image went away: try again"), record->path);
+                    _("'%1$s': its image went away: try again"), subject->record->path);
         return FALSE;
     }
     if (!compare(validation->verdict, subject, &current, error))
@@ -388,12 +399,12 @@ validateFile(VirtHptValidation *validation, const char *path, GError **error)
                           "record-none",
                           g_strdup_printf(_("'%1$s' has no record to compare it with"), path),
                           _("record it while it is known to be good: virt-hpt record"));
-    } else if (!validateByRecord(validation, record, &judged, error)) {
+    } else if (!validateByRecord(validation, g_steal_pointer(&record), &judged, error)) {
         return FALSE;
     }
     if (judged)
         return TRUE;
-    virtHptValidationCloseState(validation);
+    virtHptValidationDropState(validation);
     return validateImage(validation, path, error);
 }
 
@@ -441,7 +452,7 @@ virtHptValidate(const char *path, const VirtHptValidateOptions *options, GError 
     gboolean ok = virtHptPlaceIsRecord(path) ? validateRecord(&validation, path, error)
                                              : validateFile(&validation, path, error);
 
-    virtHptValidationCloseState(&validation);
+    virtHptValidationDropState(&validation);
     ok = ok && checkRequired(&validation, error);
     return ok ? g_steal_pointer(&verdict) : NULL;
 }

@@ -12,7 +12,6 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validatepriv.h"
 
 /**
@@ -29,12 +28,13 @@ virtHptValidationWants(const VirtHptValidation *validation, VirtHptLevel level)
 }
 
 /**
- * virtHptValidationCloseState:
- * @validation: a validation, whose machine state is dropped
+ * virtHptValidationDropState:
+ * @validation: a validation, whose machine state and dry run are dropped
  */
 void
-virtHptValidationCloseState(VirtHptValidation *validation)
+virtHptValidationDropState(VirtHptValidation *validation)
 {
+    g_clear_pointer(&validation->dryRun, virtHptDryRunFree);
     if (validation->state >= 0)
         close(validation->state);
     validation->state = -1;
@@ -110,6 +110,22 @@ virtHptValidationWantsState(const VirtHptValidation *validation)
 }
 
 /**
+ * virtHptValidationBeginDryRun:
+ * @validation: a validation
+ * @record: what is going to be validated
+ *
+ * Begins the dry run while other levels have yet to be run: opening libvirt takes as long as they
+ * do.  What stands against it is said when its turn comes.
+ */
+void
+virtHptValidationBeginDryRun(VirtHptValidation *validation, const VirtHptRecord *record)
+{
+    if (virtHptValidationWantsState(validation) && record->def->domainXml)
+        validation->dryRun = virtHptDryRunBegin(record->path, record->def->domainXml,
+                                                validation->options->timeout, NULL);
+}
+
+/**
  * virtHptValidationDryRun:
  * @validation: a validation, with a machine state where one was wanted
  * @subject: what is validated, after all other levels
@@ -142,8 +158,11 @@ virtHptValidationDryRun(VirtHptValidation *validation,
     if (validation->state < 0)
         return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, "dry-run-not-root",
                           g_strdup(_("a dry run needs root")), NULL, error);
-    report = virtHptDryRun(subject->path, xml, validation->state, subject->table,
-                           validation->options->timeout, error);
+    if (!validation->dryRun)
+        validation->dryRun =
+            virtHptDryRunBegin(subject->path, xml, validation->options->timeout, error);
+    if (validation->dryRun)
+        report = virtHptDryRunFinish(validation->dryRun, validation->state, subject->table, error);
     if (!report && error && *error)
         g_prefix_error(error, "%s", _("no dry run (without: --no-dry-run): "));
     return report && judgeDryRun(validation, report, error);

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "snapshot/snapshot_dryrun.h"
 #include "snapshot/snapshot_validate.h"
 
 G_BEGIN_DECLS
@@ -15,6 +16,7 @@ G_BEGIN_DECLS
  * @options: what was asked for
  * @verdict: what has been found
  * @state: the machine state for a dry run, in a temporary file, or -1
+ * @dryRun: (nullable): a dry run that has begun
  *
  * One validation.
  */
@@ -22,11 +24,13 @@ typedef struct {
     const VirtHptValidateOptions *options;
     VirtHptVerdict *verdict;
     int state;
+    VirtHptDryRun *dryRun;
 } VirtHptValidation;
 
 gboolean virtHptValidationWants(const VirtHptValidation *validation, VirtHptLevel level);
 gboolean virtHptValidationWantsState(const VirtHptValidation *validation);
-void virtHptValidationCloseState(VirtHptValidation *validation);
+void virtHptValidationBeginDryRun(VirtHptValidation *validation, const VirtHptRecord *record);
+void virtHptValidationDropState(VirtHptValidation *validation);
 gboolean virtHptValidationDryRun(VirtHptValidation *validation,
                                  const VirtHptSubject *subject,
                                  GError **error);
