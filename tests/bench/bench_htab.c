@@ -5,6 +5,7 @@
  *
  * Every time is a ratio to memcpy() of the same bytes: the two alternate in one run, both
  * destinations have their pages, one thread does all, and the ratio is the median of the rounds.
+ * Times are the thread's own, on a CPU: what else runs on the machine costs less then.
  * Bounds are printed beside the ratios and never asserted: the machine may be busy.
  *
  *   bench_htab [--order N] [--rounds N] [full | sparse | alternating | memory]...
@@ -12,6 +13,7 @@
 
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "bench_table.h"
 #include "libvirt-hpt/htab_check.h"
@@ -136,6 +138,16 @@ median(double *values, int n)
     return values[n / 2];
 }
 
+/* In milliseconds */
+static double
+ownTime(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
 /*
  * Runs @work in turn with memcpy() of @bytes bytes at @from, and prints the ratio, and whether it
  * is at most @bound unless that is 0.  @before goes before each, and its time does not count.
@@ -156,19 +168,19 @@ measure(Bench *bench,
     double typical;
 
     for (int i = -1; i < rounds; i++) { /* the first round warms up and does not count */
-        gint64 begin = g_get_monotonic_time();
-        gint64 middle;
-        gint64 end;
+        double begin = ownTime();
+        double middle;
+        double end;
 
         memcpy(bench->copy, from, bytes);
-        middle = g_get_monotonic_time();
+        middle = ownTime();
         if (before)
             before(bench);
-        end = g_get_monotonic_time();
+        end = ownTime();
         work(bench);
         if (i >= 0) {
-            theirs[i] = (double)(middle - begin) / 1000;
-            own[i] = (double)(g_get_monotonic_time() - end) / 1000;
+            theirs[i] = middle - begin;
+            own[i] = ownTime() - end;
             ratio[i] = own[i] / theirs[i];
         }
     }
