@@ -18,6 +18,9 @@
 
 #define R_STRONG_ORDER (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M)
 
+/* Bit n: PP0 and PP of value n mean nothing (Power ISA 2.07 III-S 5.7.9.1) */
+#define RESERVED_PROTECTIONS 0xb0U /* 4, 5 and 7 */
+
 /* Devices of a pseries machine lie from 1 TiB on (QEMU up to 2.6), today from 32 TiB on, and end
  * with XIVE's pages at 0x60302031a0000 (QEMU 7.2 include/hw/ppc/spapr.h, spapr_xive.h).  No real
  * address of POWER8 to POWER10 has more than 51 bits. */
@@ -359,7 +362,7 @@ checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
                          g_strdup(_("bit 62 of R is set")),
                          g_strdup(_("reserved bits to be clear")));
     }
-    if ((VIRT_HPT_CHECK_RESERVED_PROTECTIONS >> protection & 1) != 0 &&
+    if ((RESERVED_PROTECTIONS >> protection & 1) != 0 &&
         virtHptCheckCount(check, VIRT_HPT_RULE_PROTECTION)) {
         virtHptCheckKeep(check, VIRT_HPT_RULE_PROTECTION, subject,
                          g_strdup_printf(_("protection PP is %1$u"), protection),

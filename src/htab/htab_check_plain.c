@@ -27,6 +27,7 @@
 
 /* Bits of V below AVPN.  In a key, which names a virtual page, they tell the base page size. */
 #define V_BELOW_AVPN ((1ULL << VIRT_HPT_V_AVPN_SHIFT) - 1)
+#define R_BELOW_RPN 0xfffULL
 #define B_RESERVED (2ULL << VIRT_HPT_V_B_SHIFT)
 
 /* An odd number near 2^64 divided by the golden ratio: the upper half of a product by it depends
@@ -58,14 +59,15 @@ initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSi
     guint limit = check->context->maxPageShift;
 
     plain->size = *size;
-    plain->keyMask = virtHptPageSizeVMask(size);
-    plain->key = (guint64)size->base << 1;
+    plain->keyMask = virtHptPageSizeVMask(size) | VIRT_HPT_V_SECONDARY;
+    plain->key = (guint64)size->base << 1; /* an even number: the bit of H is free */
     plain->verify = (virtHptTableGetPtegs(check->table) - 1) & ~hidden;
     plain->vRefused = VIRT_HPT_CHECK_V_BEYOND_68 | B_RESERVED | (~plain->keyMask & ~V_BELOW_AVPN);
-    plain->rMask = VIRT_HPT_R_TS | (VIRT_HPT_R_RPN & (bytes - 1)) |
+    /* With PP0 one value of PP means something, which few entries have */
+    plain->rMask = VIRT_HPT_R_PP0 | VIRT_HPT_R_TS | (VIRT_HPT_R_RPN & (bytes - 1)) |
                    (ram ? VIRT_HPT_CHECK_R_WIMG : VIRT_HPT_R_I);
     plain->rWanted = encoding | (ram ? VIRT_HPT_R_M : 0);
-    plain->rpnLast = ram ? ram - bytes + encoding : G_MAXUINT64;
+    plain->rLast = ram ? ram - bytes + encoding + R_BELOW_RPN : G_MAXUINT64;
 
     if (virtHptCheckUnusualSize(size) || (limit && size->actual > limit) || (ram && bytes > ram))
         plain->vRefused = VIRT_HPT_V_VALID; /* which all have */
@@ -97,7 +99,7 @@ virtHptPlainInit(VirtHptPlain *plain, const VirtHptCheck *check)
 {
     memset(plain, 0, sizeof(*plain));
     /* Entries whose page size means nothing name no page, and none is plain */
-    plain->sizes[0].key = V_BELOW_AVPN & ~1ULL;
+    plain->sizes[0].key = V_BELOW_AVPN & ~3ULL;
     plain->sizes[0].vRefused = VIRT_HPT_V_VALID;
     plain->nsizes = 1;
 
@@ -136,23 +138,19 @@ static inline guint64
 suspicion(const VirtHptPlainSize *size, guint64 v, guint64 r, guint64 pteg)
 {
     guint64 hash = v & VIRT_HPT_V_SECONDARY ? ~pteg : pteg;
-    guint protection = (guint)(r >> 61 & 4) | (guint)(r & VIRT_HPT_R_PP);
     guint64 any = (v & size->vRefused) | ((r & size->rMask) ^ size->rWanted);
 
     any |= (hash ^ hashOf(v, size->size.base)) & size->verify;
-    any |= (r & VIRT_HPT_R_RPN) > size->rpnLast;
-    any |= VIRT_HPT_CHECK_RESERVED_PROTECTIONS >> protection & 1;
+    any |= r > size->rLast;
     any |= (v & VIRT_HPT_CHECK_V_SEGMENT_1T) == VIRT_HPT_CHECK_V_VRMA;
     return any;
 }
 
-/* Different pages seldom have the same one; the same page always has */
+/* Different pages seldom have the same one; the same page always has, with the same H */
 static inline guint32
-fingerprint(const VirtHptPlainSize *size, guint64 v, guint64 flip)
+fingerprint(const VirtHptPlainSize *size, guint64 v)
 {
-    guint64 key = (v & size->keyMask) | size->key | ((v & VIRT_HPT_V_SECONDARY) != flip);
-
-    return (guint32)(key * MIX >> 32);
+    return (guint32)(((v & size->keyMask) | size->key) * MIX >> 32);
 }
 
 static inline guint64
@@ -172,7 +170,7 @@ anyTwice(const guint32 a[2 * SLOTS])
 
     for (guint distance = 1; distance <= SLOTS / 2; distance++) {
         for (guint i = 0; i < SLOTS; i++)
-            same |= a[i] == a[i + distance];
+            same |= a[i] == a[i + distance] ? G_MAXUINT32 : 0;
     }
     return same != 0;
 }
@@ -185,7 +183,7 @@ anyCommon(const guint32 a[2 * SLOTS], const guint32 b[2 * SLOTS])
 
     for (guint distance = 0; distance < SLOTS; distance++) {
         for (guint i = 0; i < SLOTS; i++)
-            same |= a[i] == b[i + distance];
+            same |= a[i] == b[i + distance] ? G_MAXUINT32 : 0;
     }
     return same != 0;
 }
@@ -219,7 +217,7 @@ virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg)
         if (v & VIRT_HPT_V_VALID) {
             sizes[i] = sizeOf(plain, v, r);
             any |= suspicion(&plain->sizes[sizes[i]], v, r, pteg);
-            own[i] = fingerprint(&plain->sizes[sizes[i]], v, 0);
+            own[i] = fingerprint(&plain->sizes[sizes[i]], v);
         }
         own[i + SLOTS] = own[i];
     }
@@ -235,7 +233,8 @@ virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg)
 
             other[i] = SLOTS + i;
             if (v & VIRT_HPT_V_VALID)
-                other[i] = fingerprint(&plain->sizes[sizeOf(plain, v, r)], v, VIRT_HPT_V_SECONDARY);
+                other[i] =
+                    fingerprint(&plain->sizes[sizeOf(plain, v, r)], v ^ VIRT_HPT_V_SECONDARY);
             other[i + SLOTS] = other[i];
         }
         if (anyCommon(own, other))

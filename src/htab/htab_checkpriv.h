@@ -21,9 +21,6 @@ G_BEGIN_DECLS
 
 #define VIRT_HPT_CHECK_R_WIMG (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M | VIRT_HPT_R_G)
 
-/* Bit n: PP0 and PP of value n mean nothing (Power ISA 2.07 III-S 5.7.9.1) */
-#define VIRT_HPT_CHECK_RESERVED_PROTECTIONS 0xb0U /* 4, 5 and 7 */
-
 /* The page size of the VRMA's entries is that of the first one */
 typedef struct {
     gboolean seen;
@@ -77,10 +74,10 @@ gboolean virtHptCheckUnusualSize(const VirtHptPageSize *size);
 /*
  * VirtHptPlainSize:
  * @key: stands below AVPN in the key of a virtual page
- * @keyMask: bits of V that name the page
+ * @keyMask: bits of V that name the page, and H
  * @vRefused: bits of V that no plain entry has
  * @rMask: bits of R that must be as in @rWanted
- * @rpnLast: the highest RPN, with the encoding of the page size
+ * @rLast: the highest R: RPN, with the encoding of the page size, and all bits below
  * @verify: bits of the PTEG number that must be those of the hash
  * @entries: plain ones, and those of them that are @bolted
  *
@@ -93,7 +90,7 @@ typedef struct {
     guint64 vRefused;
     guint64 rMask;
     guint64 rWanted;
-    guint64 rpnLast;
+    guint64 rLast;
     guint64 verify;
     guint64 entries;
     guint64 bolted;
