@@ -327,7 +327,7 @@ virtHptCmdDecode(VirtHptTool *tool, int argc, char **argv)
     else
         printText(tool, &view);
 
-    if (view.order && (entry.v & VIRT_HPT_V_VALID) && (hasInvalidEncoding(&view) || !view.placed))
+    if ((entry.v & VIRT_HPT_V_VALID) && (hasInvalidEncoding(&view) || (view.order && !view.placed)))
         return VIRT_HPT_EXIT_BAD;
     return VIRT_HPT_EXIT_GOOD;
 }

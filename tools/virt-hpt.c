@@ -37,7 +37,7 @@ static const VirtHptCommand commands[] = {
         "decode",
         {"V", "R"},
         N_("Explain one entry, given its two doublewords"),
-        N_("V and R are hexadecimal, with or without 0x. With --slot and --order the exit code is 2 if the encoding is invalid or the entry is misplaced."),
+        N_("V and R are hexadecimal, with or without 0x. The exit code is 2 if a valid entry has an invalid encoding or, with --slot and --order, is misplaced."),
         virtHptCmdDecode,
     },
     {

@@ -3,7 +3,7 @@
 
 import streams
 import virthpt
-from virthpt import BAD, USAGE
+from virthpt import BAD, GOOD, USAGE
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30
 
@@ -41,7 +41,7 @@ EXPLAINED = [
     ("1", "3000000000000e00", ["Storage key:     31"]),
     ("8000000000000001", "0", ["Segment:         invalid: B is reserved"]),
     ("5", "5000", ["Page size:       invalid: L and the low bits of RPN encode none"]),
-    ("FFFFFFFFFFFFFFFF", "ffffffffffffffff", ["  61:7    AVPN     0x7fffffffffffff "]),
+    ("7FFFFFFFFFFFFFFF", "ffffffffffff1fff", ["  61:7    AVPN     0x7fffffffffffff "]),
 ]
 
 
@@ -65,7 +65,7 @@ class Decode(virthpt.Case):
     def test_every_explanation(self):
         for v, r, lines in EXPLAINED:
             with self.subTest(v=v, r=r):
-                output = self.run_ok("decode", v, r)
+                output = self.run_ok("decode", v, r, status=BAD if "invalid: " in lines[0] else GOOD)
                 for line in lines:
                     self.assertIn(line, output)
 
@@ -91,10 +91,11 @@ class Decode(virthpt.Case):
         self.assertEqual((found["placement"], found["va"]), ("inconsistent", None))
         self.assertEqual((found["pteg_bits"], found["verifiable_bits"]), (17, 10))
 
-    def test_invalid_encoding_in_a_slot(self):
+    def test_invalid_encoding(self):
         for v, r in ("5", "5000"), ("8000000000000001", "0"):
             with self.subTest(v=v, r=r):
-                self.run_ok("decode", v, r)
+                self.run_json("decode", v, r, status=BAD)
+                self.run_json("decode", f"{int(v, 16) & ~1:x}", r)
                 found = self.run_json("decode", v, r, "--slot=0", "--order=18", status=BAD)
                 self.assertEqual(found["placement"], "not-applicable")
 
