@@ -10,55 +10,18 @@
 #include "config.h"
 
 #include <glib/gi18n-lib.h>
-#include <string.h>
 
 #include "libvirt-hpt/htab_error.h"
+#include "htab/htab_bodypriv.h"
 #include "htab/htab_streampriv.h"
 
-#define PROLOGUE_SIZE 8 /* be32 order, be32 0 */
-
 struct _VirtHptCanonicalReader {
+    VirtHptBody body;
     guint64 maxBytes;
-    guint64 offset; /* bytes read so far */
-    guint8 prologue[PROLOGUE_SIZE];
     VirtHptTable *table; /* set once the prologue was read */
-    VirtHptDecoder *decoder;
-    gboolean ended;
-    gboolean failed;
-    guint64 next;   /* slot behind the previous record */
-    guint previous; /* entries in it */
+    guint64 next;        /* slot behind the previous record */
+    guint previous;      /* entries in it */
 };
-
-/**
- * virtHptCanonicalReaderNew:
- * @maxBytes: the largest table to allow, in bytes
- *
- * A reader belongs to one thread at a time.
- *
- * Returns: (transfer full): a reader
- */
-VirtHptCanonicalReader *
-virtHptCanonicalReaderNew(guint64 maxBytes)
-{
-    VirtHptCanonicalReader *reader = g_new0(VirtHptCanonicalReader, 1);
-
-    reader->maxBytes = maxBytes;
-    return reader;
-}
-
-/**
- * virtHptCanonicalReaderFree:
- * @reader: (nullable): a reader, and its table unless virtHptCanonicalReaderFinish() gave it away
- */
-void
-virtHptCanonicalReaderFree(VirtHptCanonicalReader *reader)
-{
-    if (!reader)
-        return;
-    virtHptDecoderFree(reader->decoder);
-    virtHptTableFree(reader->table);
-    g_free(reader);
-}
 
 /* Refuses records that another record should have held, or that stand out of order */
 static gboolean
@@ -95,58 +58,51 @@ checkRecord(const VirtHptRecordHeader *header, guint64 offset, gpointer opaque, 
 }
 
 /* Makes the table; nothing was allocated until here */
-static gboolean
-beginTable(VirtHptCanonicalReader *reader, GError **error)
+static VirtHptDecoder *
+beginTable(guint32 order, gpointer opaque, GError **error)
 {
-    guint32 zero = virtHptLoadBE32(reader->prologue + 4);
+    VirtHptCanonicalReader *reader = opaque;
+    VirtHptDecoder *decoder;
 
-    if (zero != 0) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-                    _("HPT stream at byte %1$d: 0x%2$08x, expected 0"), 4, zero);
-        return FALSE;
-    }
-
-    reader->table = virtHptTableNew(virtHptLoadBE32(reader->prologue), reader->maxBytes, error);
-    if (!reader->table) {
-        g_prefix_error(error, _("HPT stream at byte %1$d: "), 0);
-        return FALSE;
-    }
-    reader->decoder = virtHptDecoderNew(reader->table, VIRT_HPT_ENCODING_QEMU);
-    virtHptDecoderRestrict(reader->decoder, checkRecord, reader);
-    return TRUE;
+    reader->table = virtHptTableNew(order, reader->maxBytes, error);
+    if (!reader->table)
+        return NULL;
+    decoder = virtHptDecoderNew(reader->table, VIRT_HPT_ENCODING_QEMU);
+    virtHptDecoderRestrict(decoder, checkRecord, reader);
+    return decoder;
 }
 
-static gboolean
-feed(VirtHptCanonicalReader *reader, const guint8 *data, gsize length, GError **error)
+/**
+ * virtHptCanonicalReaderNew:
+ * @maxBytes: the largest table to allow, in bytes
+ *
+ * A reader belongs to one thread at a time.
+ *
+ * Returns: (transfer full): a reader
+ */
+VirtHptCanonicalReader *
+virtHptCanonicalReaderNew(guint64 maxBytes)
 {
-    gsize n;
+    VirtHptCanonicalReader *reader = g_new0(VirtHptCanonicalReader, 1);
 
-    if (reader->offset < PROLOGUE_SIZE && length > 0) {
-        n = MIN(length, PROLOGUE_SIZE - (gsize)reader->offset);
-        memcpy(reader->prologue + reader->offset, data, n);
-        reader->offset += n;
-        data += n;
-        length -= n;
-        if (reader->offset == PROLOGUE_SIZE && !beginTable(reader, error))
-            return FALSE;
-    }
+    reader->body.begin = beginTable;
+    reader->body.opaque = reader;
+    reader->maxBytes = maxBytes;
+    return reader;
+}
 
-    if (length > 0 && !reader->ended) {
-        if (!virtHptDecoderFeed(reader->decoder, reader->offset, data, length, &n, &reader->ended,
-                                error))
-            return FALSE;
-        reader->offset += n;
-        length -= n;
-    }
-
-    if (length > 0) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-            _("HPT stream at byte %1$llu: more data, expected its end behind the end marker"),
-            (unsigned long long)reader->offset);
-        return FALSE;
-    }
-    return TRUE;
+/**
+ * virtHptCanonicalReaderFree:
+ * @reader: (nullable): a reader, and its table unless virtHptCanonicalReaderFinish() gave it away
+ */
+void
+virtHptCanonicalReaderFree(VirtHptCanonicalReader *reader)
+{
+    if (!reader)
+        return;
+    virtHptBodyClear(&reader->body);
+    virtHptTableFree(reader->table);
+    g_free(reader);
 }
 
 /**
@@ -170,13 +126,7 @@ virtHptCanonicalReaderFeed(VirtHptCanonicalReader *reader,
                            gsize length,
                            GError **error)
 {
-    if (reader->failed) {
-        g_set_error_literal(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                            _("the HPT stream was refused before"));
-        return FALSE;
-    }
-    reader->failed = !feed(reader, data, length, error);
-    return !reader->failed;
+    return virtHptBodyFeed(&reader->body, data, length, error);
 }
 
 /**
@@ -194,20 +144,7 @@ virtHptCanonicalReaderFeed(VirtHptCanonicalReader *reader,
 VirtHptTable *
 virtHptCanonicalReaderFinish(VirtHptCanonicalReader *reader, GError **error)
 {
-    if (reader->failed) {
-        g_set_error_literal(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                            _("the HPT stream was refused before"));
-        return NULL;
-    }
-    reader->failed = TRUE; /* there is nothing left to feed */
-
-    if (reader->offset < PROLOGUE_SIZE) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
-                    _("HPT stream ends at byte %1$llu, expected a header of %2$d bytes"),
-                    (unsigned long long)reader->offset, PROLOGUE_SIZE);
-        return NULL;
-    }
-    if (!virtHptDecoderFinish(reader->decoder, reader->offset, error))
+    if (!virtHptBodyFinish(&reader->body, error))
         return NULL;
     return g_steal_pointer(&reader->table);
 }

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "libvirt-hpt/htab_error.h"
+#include "htab/htab_bodypriv.h"
+#include "htab/htab_encodepriv.h"
 #include "htab/htab_streampriv.h"
 
 /*
@@ -23,41 +25,113 @@
 #define GATHER_BYTES 65536
 #define GATHER_RUN_BYTES 4096
 
-typedef struct {
+struct _VirtHptRecordWriter {
+    VirtHptEncoding encoding;
     VirtHptWriteFunc write;
     gpointer opaque;
     gsize used;
     guint8 buffer[GATHER_BYTES];
-} Output;
+};
 
 static gboolean
-outputFlush(Output *output, GError **error)
+flush(VirtHptRecordWriter *writer, GError **error)
 {
-    gsize used = output->used;
+    gsize used = writer->used;
 
-    output->used = 0;
-    return used == 0 || output->write(output->buffer, used, output->opaque, error);
+    writer->used = 0;
+    return used == 0 || writer->write(writer->buffer, used, writer->opaque, error);
 }
 
 static gboolean
-outputPut(Output *output, const guint8 *data, gsize length, GError **error)
+put(VirtHptRecordWriter *writer, const guint8 *data, gsize length, GError **error)
 {
     gboolean gather = length <= GATHER_RUN_BYTES;
 
-    if ((!gather || output->used + length > sizeof(output->buffer)) && !outputFlush(output, error))
+    if ((!gather || writer->used + length > sizeof(writer->buffer)) && !flush(writer, error))
         return FALSE;
     if (!gather)
-        return output->write(data, length, output->opaque, error);
+        return writer->write(data, length, writer->opaque, error);
 
-    memcpy(output->buffer + output->used, data, length);
-    output->used += length;
+    memcpy(writer->buffer + writer->used, data, length);
+    writer->used += length;
     return TRUE;
 }
 
-static gboolean
-putHeader(Output *output, VirtHptEncoding encoding, guint64 slot, guint64 n, GError **error)
+/*
+ * virtHptRecordWriterNew:
+ * @encoding: how to write the records
+ * @write: receives the bytes, in order, not record by record
+ * @opaque: passed to @write
+ *
+ * Returns: (transfer full): a writer
+ */
+VirtHptRecordWriter *
+virtHptRecordWriterNew(VirtHptEncoding encoding, VirtHptWriteFunc write, gpointer opaque)
 {
-    const VirtHptRecordHeader header = {.index = (guint32)slot, .valid = (guint16)n};
+    VirtHptRecordWriter *writer = g_new(VirtHptRecordWriter, 1);
+
+    writer->encoding = encoding;
+    writer->write = write;
+    writer->opaque = opaque;
+    writer->used = 0;
+    return writer;
+}
+
+/*
+ * virtHptRecordWriterFree:
+ * @writer: (nullable): a writer; what it gathered is lost unless virtHptRecordWriterEnd() was
+ * called
+ */
+void
+virtHptRecordWriterFree(VirtHptRecordWriter *writer)
+{
+    g_free(writer);
+}
+
+/*
+ * virtHptRecordWriterBegin:
+ * @writer: a writer that wrote nothing yet
+ * @order: of the table
+ * @error: set on failure: what @write set
+ *
+ * Writes what stands before the records in a file.
+ *
+ * Returns: %FALSE with @error set
+ */
+gboolean
+virtHptRecordWriterBegin(VirtHptRecordWriter *writer, guint order, GError **error)
+{
+    guint8 prologue[VIRT_HPT_BODY_PROLOGUE_SIZE];
+
+    virtHptBodyFormatPrologue(order, prologue);
+    return put(writer, prologue, sizeof(prologue), error);
+}
+
+/*
+ * virtHptRecordWriterPut:
+ * @writer: a writer
+ * @table: where the entries are
+ * @slot: the first slot
+ * @valid: entries from @slot on, at most %VIRT_HPT_RECORD_MAX
+ * @invalid: empty slots behind them, at most %VIRT_HPT_RECORD_MAX
+ * @error: set on failure: what @write set, %VIRT_HPT_ERROR_UNSUPPORTED for a slot that no index
+ *   reaches
+ *
+ * Returns: %FALSE with @error set
+ */
+gboolean
+virtHptRecordWriterPut(VirtHptRecordWriter *writer,
+                       const VirtHptTable *table,
+                       guint64 slot,
+                       guint64 valid,
+                       guint64 invalid,
+                       GError **error)
+{
+    const VirtHptRecordHeader header = {
+        .index = (guint32)slot,
+        .valid = (guint16)valid,
+        .invalid = (guint16)invalid,
+    };
     guint8 data[VIRT_HPT_RECORD_HEADER_SIZE];
 
     if (slot > G_MAXUINT32) {
@@ -66,14 +140,35 @@ putHeader(Output *output, VirtHptEncoding encoding, guint64 slot, guint64 n, GEr
                     (unsigned long long)slot, G_MAXUINT32);
         return FALSE;
     }
-    virtHptRecordHeaderStore(header, encoding, data);
-    return outputPut(output, data, sizeof(data), error);
+    virtHptRecordHeaderStore(header, writer->encoding, data);
+    return put(writer, data, sizeof(data), error) &&
+           (valid == 0 || put(writer, virtHptTablePeekWire(table, slot),
+                              (gsize)valid * VIRT_HPT_ENTRY_SIZE, error));
+}
+
+/*
+ * virtHptRecordWriterEnd:
+ * @writer: a writer
+ * @error: set on failure: what @write set
+ *
+ * Writes the end marker, where the encoding has one, and what was gathered.
+ *
+ * Returns: %FALSE with @error set
+ */
+gboolean
+virtHptRecordWriterEnd(VirtHptRecordWriter *writer, GError **error)
+{
+    static const guint8 endMarker[VIRT_HPT_RECORD_HEADER_SIZE];
+
+    if (writer->encoding == VIRT_HPT_ENCODING_QEMU &&
+        !put(writer, endMarker, sizeof(endMarker), error))
+        return FALSE;
+    return flush(writer, error);
 }
 
 static gboolean
-putRecords(Output *output, const VirtHptTable *table, VirtHptEncoding encoding, GError **error)
+putTable(VirtHptRecordWriter *writer, const VirtHptTable *table, GError **error)
 {
-    static const guint8 endMarker[VIRT_HPT_RECORD_HEADER_SIZE];
     guint64 slots = virtHptTableGetSlots(table);
     guint64 slot = virtHptTableNextValid(table, 0);
 
@@ -81,28 +176,11 @@ putRecords(Output *output, const VirtHptTable *table, VirtHptEncoding encoding, 
         guint64 limit = MIN(slots, slot + VIRT_HPT_RECORD_MAX);
         guint64 n = virtHptTableNextInvalid(table, slot, limit) - slot;
 
-        if (!putHeader(output, encoding, slot, n, error) ||
-            !outputPut(output, virtHptTablePeekWire(table, slot), (gsize)n * VIRT_HPT_ENTRY_SIZE,
-                       error))
+        if (!virtHptRecordWriterPut(writer, table, slot, n, 0, error))
             return FALSE;
         slot = virtHptTableNextValid(table, slot + n);
     }
-
-    if (encoding == VIRT_HPT_ENCODING_QEMU &&
-        !outputPut(output, endMarker, sizeof(endMarker), error))
-        return FALSE;
-    return outputFlush(output, error);
-}
-
-static Output *
-outputNew(VirtHptWriteFunc write, gpointer opaque)
-{
-    Output *output = g_new(Output, 1);
-
-    output->write = write;
-    output->opaque = opaque;
-    output->used = 0;
-    return output;
+    return virtHptRecordWriterEnd(writer, error);
 }
 
 /**
@@ -133,9 +211,9 @@ virtHptTableEncode(const VirtHptTable *table,
                    gpointer opaque,
                    GError **error)
 {
-    g_autofree Output *output = outputNew(write, opaque);
+    g_autoptr(VirtHptRecordWriter) writer = virtHptRecordWriterNew(encoding, write, opaque);
 
-    return putRecords(output, table, encoding, error);
+    return putTable(writer, table, error);
 }
 
 /**
@@ -159,10 +237,9 @@ virtHptTableEncodeCanonical(const VirtHptTable *table,
                             gpointer opaque,
                             GError **error)
 {
-    g_autofree Output *output = outputNew(write, opaque);
-    guint8 prologue[8] = {0};
+    g_autoptr(VirtHptRecordWriter) writer =
+        virtHptRecordWriterNew(VIRT_HPT_ENCODING_QEMU, write, opaque);
 
-    virtHptStoreBE32(prologue, virtHptTableGetOrder(table));
-    return outputPut(output, prologue, sizeof(prologue), error) &&
-           putRecords(output, table, VIRT_HPT_ENCODING_QEMU, error);
+    return virtHptRecordWriterBegin(writer, virtHptTableGetOrder(table), error) &&
+           putTable(writer, table, error);
 }
