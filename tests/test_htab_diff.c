@@ -44,9 +44,8 @@ testKinds(void)
         guint64 slot;
         VirtHptDiffKind kind;
     } expected[] = {
-        {0, VIRT_HPT_DIFF_REMOVED},       {9, VIRT_HPT_DIFF_CHANGED},
-        {10, VIRT_HPT_DIFF_REFERENCE},    {11, VIRT_HPT_DIFF_CHANGED},
-        {LAST_SLOT, VIRT_HPT_DIFF_ADDED},
+        {0, VIRT_HPT_DIFF_REMOVED},  {9, VIRT_HPT_DIFF_CHANGED},       {10, VIRT_HPT_DIFF_RC_ONLY},
+        {11, VIRT_HPT_DIFF_CHANGED}, {LAST_SLOT, VIRT_HPT_DIFF_ADDED},
     };
 
     put(before, 0, 0x100, 0x1000);

@@ -15,14 +15,14 @@ G_BEGIN_DECLS
  * @VIRT_HPT_DIFF_ADDED: the slot was empty and holds an entry
  * @VIRT_HPT_DIFF_REMOVED: the slot held an entry and is empty
  * @VIRT_HPT_DIFF_CHANGED: both hold entries, which differ in more than R and C
- * @VIRT_HPT_DIFF_REFERENCE: the entries differ in the bits R (referenced) and C (changed) alone
+ * @VIRT_HPT_DIFF_RC_ONLY: the entries differ in the bits R (referenced) and C (changed) alone
  * @VIRT_HPT_DIFF_KINDS: how many kinds there are
  */
 typedef enum {
     VIRT_HPT_DIFF_ADDED,
     VIRT_HPT_DIFF_REMOVED,
     VIRT_HPT_DIFF_CHANGED,
-    VIRT_HPT_DIFF_REFERENCE,
+    VIRT_HPT_DIFF_RC_ONLY,
     VIRT_HPT_DIFF_KINDS,
 } VirtHptDiffKind;
 

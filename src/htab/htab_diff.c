@@ -3,15 +3,21 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Slots that are empty in both tables are passed over without a look at them.
+ * What is empty in both tables is passed over without a look at it, and what is the same in both a
+ * chunk at a time: an empty slot is zero and private bits are cleared, so that bytes tell.
  */
 
 #include "config.h"
 
 #include <glib/gi18n-lib.h>
 
-#include "libvirt-hpt/htab_diff.h"
+#include <string.h>
+
 #include "libvirt-hpt/htab_error.h"
+#include "htab/htab_diffpriv.h"
+
+/* Slots compared at a time, and looked at one by one only where they differ: 4 KiB */
+#define CHUNK_SLOTS 256
 
 #define REFERENCE_BITS (VIRT_HPT_R_R | VIRT_HPT_R_C)
 
@@ -41,7 +47,7 @@ virtHptDiffKindGetName(VirtHptDiffKind kind)
         [VIRT_HPT_DIFF_ADDED] = "added",
         [VIRT_HPT_DIFF_REMOVED] = "removed",
         [VIRT_HPT_DIFF_CHANGED] = "changed",
-        [VIRT_HPT_DIFF_REFERENCE] = "reference",
+        [VIRT_HPT_DIFF_RC_ONLY] = "rc_only",
     };
 
     g_return_val_if_fail((guint)kind < VIRT_HPT_DIFF_KINDS, NULL);
@@ -56,25 +62,96 @@ classify(const VirtHptEntry *before, const VirtHptEntry *after)
     if (!(after->v & VIRT_HPT_V_VALID))
         return VIRT_HPT_DIFF_REMOVED;
     if (before->v == after->v && (before->r & ~REFERENCE_BITS) == (after->r & ~REFERENCE_BITS))
-        return VIRT_HPT_DIFF_REFERENCE;
+        return VIRT_HPT_DIFF_RC_ONLY;
     return VIRT_HPT_DIFF_CHANGED;
 }
 
+/*
+ * virtHptDiffWalkInit:
+ * @walk: (out): before the first difference
+ * @before: a table
+ * @after: a table
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED where the orders differ
+ *
+ * Returns: %FALSE with @error set
+ */
+gboolean
+virtHptDiffWalkInit(VirtHptDiffWalk *walk,
+                    const VirtHptTable *before,
+                    const VirtHptTable *after,
+                    GError **error)
+{
+    if (virtHptTableGetOrder(before) != virtHptTableGetOrder(after)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                    _("a table of order %1$u cannot be compared with one of order %2$u"),
+                    virtHptTableGetOrder(before), virtHptTableGetOrder(after));
+        return FALSE;
+    }
+    *walk = (VirtHptDiffWalk){
+        .before = before,
+        .after = after,
+        .nextBefore = virtHptTableNextValid(before, 0),
+        .nextAfter = virtHptTableNextValid(after, 0),
+    };
+    return TRUE;
+}
+
+/* Moves @slot to the first difference in the rest of its chunk; else behind it: %FALSE */
+static gboolean
+findDifference(const VirtHptDiffWalk *walk, guint64 *slot)
+{
+    guint64 end = (*slot / CHUNK_SLOTS + 1) * CHUNK_SLOTS;
+    const guint8 *before = virtHptTablePeekWire(walk->before, *slot);
+    const guint8 *after = virtHptTablePeekWire(walk->after, *slot);
+
+    if (memcmp(before, after, (gsize)(end - *slot) * VIRT_HPT_ENTRY_SIZE) == 0) {
+        *slot = end;
+        return FALSE;
+    }
+    while (memcmp(before, after, VIRT_HPT_ENTRY_SIZE) == 0) {
+        before += VIRT_HPT_ENTRY_SIZE;
+        after += VIRT_HPT_ENTRY_SIZE;
+        (*slot)++;
+    }
+    return TRUE;
+}
+
+/*
+ * virtHptDiffWalkNext:
+ * @walk: a walk
+ * @slot: (out): the next slot that differs, ascending
+ *
+ * Returns: %FALSE if there are no more
+ */
+gboolean
+virtHptDiffWalkNext(VirtHptDiffWalk *walk, guint64 *slot)
+{
+    guint64 slots = virtHptTableGetSlots(walk->before);
+
+    for (;;) {
+        if (walk->nextBefore < walk->slot)
+            walk->nextBefore = virtHptTableNextValid(walk->before, walk->slot);
+        if (walk->nextAfter < walk->slot)
+            walk->nextAfter = virtHptTableNextValid(walk->after, walk->slot);
+        walk->slot = MIN(walk->nextBefore, walk->nextAfter);
+        if (walk->slot >= slots)
+            return FALSE;
+        if (findDifference(walk, &walk->slot)) {
+            *slot = walk->slot++;
+            return TRUE;
+        }
+    }
+}
+
 static void
-compareSlot(VirtHptDiff *diff,
-            const VirtHptTable *before,
-            const VirtHptTable *after,
-            guint64 slot,
-            guint64 max)
+keepDifference(VirtHptDiff *diff, const VirtHptDiffWalk *walk, guint64 slot, guint64 max)
 {
     VirtHptDifference difference = {
         .slot = slot,
-        .before = virtHptTableGet(before, slot),
-        .after = virtHptTableGet(after, slot),
+        .before = virtHptTableGet(walk->before, slot),
+        .after = virtHptTableGet(walk->after, slot),
     };
 
-    if (difference.before.v == difference.after.v && difference.before.r == difference.after.r)
-        return;
     difference.kind = classify(&difference.before, &difference.after);
     if (diff->counts[difference.kind]++ < max)
         g_array_append_val(diff->differences, difference);
@@ -94,29 +171,16 @@ compareSlot(VirtHptDiff *diff,
 VirtHptDiff *
 virtHptTableDiff(const VirtHptTable *before, const VirtHptTable *after, guint64 max, GError **error)
 {
-    guint64 slots = virtHptTableGetSlots(before);
-    guint64 nextBefore = virtHptTableNextValid(before, 0);
-    guint64 nextAfter;
+    VirtHptDiffWalk walk;
     VirtHptDiff *diff;
+    guint64 slot;
 
-    if (virtHptTableGetOrder(before) != virtHptTableGetOrder(after)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-                    _("a table of order %1$u cannot be compared with one of order %2$u"),
-                    virtHptTableGetOrder(before), virtHptTableGetOrder(after));
+    if (!virtHptDiffWalkInit(&walk, before, after, error))
         return NULL;
-    }
     diff = g_new0(VirtHptDiff, 1);
     diff->differences = g_array_new(FALSE, FALSE, sizeof(VirtHptDifference));
-    nextAfter = virtHptTableNextValid(after, 0);
-    while (nextBefore < slots || nextAfter < slots) {
-        guint64 slot = MIN(nextBefore, nextAfter);
-
-        compareSlot(diff, before, after, slot, max);
-        if (nextBefore == slot)
-            nextBefore = virtHptTableNextValid(before, slot + 1);
-        if (nextAfter == slot)
-            nextAfter = virtHptTableNextValid(after, slot + 1);
-    }
+    while (virtHptDiffWalkNext(&walk, &slot))
+        keepDifference(diff, &walk, slot, max);
     return diff;
 }
 
