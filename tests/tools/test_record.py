@@ -108,11 +108,13 @@ class Record(virthpt.Case):
         for words in (["--level=record,table"], ["--level", "table", "--level", "record"]):
             with self.subTest(words):
                 self.assertEqual(self.run_json("validate", *words, name)["levels"],
-                                 {"record": "passed", "table": "passed", "dry-run": "not-checked"})
+                                 {"record": "passed", "table": "passed", "dry-run": "not-checked",
+                                  "disks": "not-checked"})
         # Where there is a record, it is always looked at
         for level, table in ("record", "not-checked"), ("table", "passed"):
             self.assertEqual(self.run_json("validate", "--level", level, name)["levels"],
-                             {"record": "passed", "table": table, "dry-run": "not-checked"})
+                             {"record": "passed", "table": table, "dry-run": "not-checked",
+                              "disks": "not-checked"})
 
     def test_wrong_levels(self):
         name = self.small()
