@@ -59,6 +59,8 @@ class Progress(virthpt.Case):
             done.append(int(re.search(r"(\d+) %", bar)[1]))
         self.assertEqual(done, sorted(done))
         self.assertLess(done[0], done[-1])
+        # None leaves the end of a longer one behind
+        self.assertEqual(list(map(len, bars)), sorted(map(len, bars)))
         self.assertEqual((blank, nothing), (" " * max(map(len, bars)), ""))
 
     def test_narrow_terminal_has_no_bar(self):
