@@ -8,6 +8,7 @@
 
 #include <glib/gi18n.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "json.h"
 #include "options.h"
@@ -278,7 +279,9 @@ virtHptCmdSnapshotDumpxml(VirtHptTool *tool, int argc, char **argv)
         virtHptJsonAddString(json, "xml", xml);
         virtHptJsonPrint(json, tool->out);
     } else {
-        virtHptOutputPuts(tool->out, xml);
+        g_autofree char *safe = isatty(STDOUT_FILENO) ? virtHptTextXml(xml) : NULL;
+
+        virtHptOutputPuts(tool->out, safe ? safe : xml);
     }
     return VIRT_HPT_EXIT_GOOD;
 }

@@ -74,6 +74,31 @@ virtHptTextEscape(const char *text)
 }
 
 /**
+ * virtHptTextXml:
+ * @xml: a document in UTF-8
+ *
+ * XML has no ASCII controls but white space, and may have all others.
+ *
+ * Returns: (transfer full): the same document, safe to print to a terminal: what is not is a
+ *   character reference
+ */
+char *
+virtHptTextXml(const char *xml)
+{
+    GString *out = g_string_new(NULL);
+
+    for (const char *p = xml; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        if (c > 0x7e && virtHptTextIsUnsafe(c))
+            g_string_append_printf(out, "&#x%x;", c);
+        else
+            g_string_append_unichar(out, c);
+    }
+    return g_string_free(out, FALSE);
+}
+
+/**
  * virtHptTextShellQuote:
  * @path: a file name, any bytes
  *

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 gboolean virtHptTextIsUnsafe(gunichar c);
 char *virtHptTextEscape(const char *text);
+char *virtHptTextXml(const char *xml);
 char *virtHptTextShellQuote(const char *path);
 guint virtHptTextWidth(const char *text);
 char *virtHptTextSize(guint64 bytes);
