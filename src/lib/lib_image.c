@@ -105,8 +105,8 @@ virtHptImageWasRunning(const VirtHptImage *image)
  * virtHptImageGetMachine:
  * @image: an image
  *
- * Returns: (nullable): the versioned machine type ("pseries-7.2"), or %NULL where the stream does
- *   not say
+ * Returns: (nullable): the versioned machine type ("pseries-7.2"), of printable characters, or
+ * %NULL where the stream does not say
  */
 const char *
 virtHptImageGetMachine(const VirtHptImage *image)

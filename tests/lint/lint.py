@@ -114,7 +114,7 @@ def check_includes(tree):
     for path in tree.c_files:
         home = next((name for name in MAY_INCLUDE if path.is_relative_to(name)), None)
         if home is None:
-            if path.parts[0] not in ("tests", "include"):
+            if path.parts[0] not in ("tests", "include", "examples"):
                 found.append(f"{path}: no rule for this directory")
             continue
         for number, line in enumerate(tree.text(path).splitlines(), 1):
