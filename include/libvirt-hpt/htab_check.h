@@ -141,15 +141,15 @@ typedef struct {
 /**
  * VirtHptReport:
  * @findings: (element-type VirtHptFinding): at most @maxPerRule a rule, ascending by rule and slot
- * @counts: findings a rule, also those not kept
  * @placement: (element-type VirtHptPlacement): how much of the hash placement is verifiable
  * @ptegBits: order - 7: bits of a PTEG number
+ * @counts: findings a rule, also those not kept.  Rules that a later version has come behind these
  */
 typedef struct {
     GPtrArray *findings;
-    guint64 counts[VIRT_HPT_RULE_COUNT];
     GArray *placement;
     guint ptegBits;
+    guint64 counts[VIRT_HPT_RULE_COUNT];
 } VirtHptReport;
 
 const char *virtHptRuleGetName(VirtHptRule rule);
