@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
 #
-# /init of an emulated POWER host: the modules, then the test program, whose TAP goes to the console
+# /init of an emulated POWER host: the modules, then the test program, whose TAP goes to the console.
 
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -18,7 +18,14 @@ done
 echo "POWERHOST RELEASE $(uname -r)"
 # What the kernel says of entries that it refuses is no part of the TAP
 dmesg -n 1
-echo "POWERHOST BEGIN"
-powerhost --tap 2>&1
-echo "POWERHOST END $?"
+# The firmware writes to the same console, also within a line: so lines have a number and a length,
+# and come a second time when all is done
+frame() {
+    awk '{ printf "@%d:%d:%s\n", NR, length($0), $0; fflush() }' "$@"
+}
+{
+    powerhost --tap 2>&1
+    echo "POWERHOST END $?"
+} | tee /tmp/log | frame
+frame /tmp/log
 poweroff -f

@@ -267,6 +267,13 @@ hostVmGetCount(const HostVm *vm)
     return GUINT64_FROM_BE(count);
 }
 
+/* What a migration does to memory; both must stand */
+void
+hostVmCopyMemory(HostVm *to, const HostVm *from)
+{
+    memcpy(to->memory, from->memory, HOST_VM_MEMORY);
+}
+
 /* Waits until the guest counts on */
 void
 hostVmWaitCount(const HostVm *vm)

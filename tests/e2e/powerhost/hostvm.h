@@ -50,6 +50,7 @@ guint64 hostVmGetLpcr(const HostVm *vm);
 void hostVmStart(HostVm *vm);
 void hostVmStop(HostVm *vm);
 guint64 hostVmGetCount(const HostVm *vm);
+void hostVmCopyMemory(HostVm *to, const HostVm *from);
 void hostVmWaitCount(const HostVm *vm);
 
 G_END_DECLS

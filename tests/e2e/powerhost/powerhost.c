@@ -13,7 +13,13 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    addDescriptorTests();
+    addTableTests();
+    addVcpuTests();
     htabFdAddReadTests(kernelFd());
     htabFdAddWriteTests(kernelFd());
+    htabFdAddReadTests(&htabFdTracker);
+    htabFdAddWriteTests(&htabFdTracker);
+    addCompareTests();
     return g_test_run();
 }
