@@ -289,17 +289,21 @@ virtHptCmdSnapshotDumpxml(VirtHptTool *tool, int argc, char **argv)
 VirtHptExit
 virtHptCmdSnapshotValidate(VirtHptTool *tool, int argc, char **argv)
 {
+    gboolean noDryRun = FALSE;
+    const GOptionEntry own = {"no-dry-run",           0,   0, G_OPTION_ARG_NONE, &noDryRun,
+                              N_("Start no dry run"), NULL};
     g_auto(Named) named = {.guest = NULL};
     g_autoptr(VirtHptWatch) layers = virtHptWatchNew();
     g_autoptr(VirtHptVerdict) verdict = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
 
-    if (!openNamed(tool, argc, argv, VIRT_HPT_ACCESS_LOOK, NULL, &named, &status))
+    if (!openNamed(tool, argc, argv, VIRT_HPT_ACCESS_LOOK, &own, &named, &status))
         return status;
     if (virtHptSnapshotHasImage(named.snapshot, &error)) {
         g_auto(VirtHptProgress) progress;
         const VirtHptValidateOptions options = {
+            .skip = noDryRun ? 1U << VIRT_HPT_LEVEL_DRY_RUN : 0,
             .progress = virtHptProgressUpdate,
             .progressOpaque = &progress,
         };

@@ -21,6 +21,7 @@ typedef struct {
     gboolean current;
     gboolean discard;
     gboolean prove;
+    gboolean noDryRun;
     gboolean paused;
     gboolean running;
     gboolean recover;
@@ -63,6 +64,7 @@ resultJson(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptReve
     virtHptJsonAddString(json, "domain", snapshot->guest->name);
     virtHptJsonAddString(json, "name", snapshot->name);
     virtHptJsonAddString(json, "outcome", outcomeName(result));
+    virtHptJsonAddString(json, "validation", virtHptResultGetName(result->verdict->result));
     virtHptJsonAddBool(json, "running", result->running);
     virtHptJsonAddBool(json, "proved", diff && virtHptDiffGetTotal(diff) == 0);
     virtHptJsonAddString(json, "state_before", result->aside);
@@ -146,7 +148,10 @@ printResult(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptRev
         resultJson(tool, snapshot, result);
     else
         resultText(tool, snapshot, result);
-    return result->outcome == VIRT_HPT_REVERT_DONE ? VIRT_HPT_EXIT_GOOD : VIRT_HPT_EXIT_BAD;
+    if (result->outcome != VIRT_HPT_REVERT_DONE)
+        return VIRT_HPT_EXIT_BAD;
+    return result->verdict->result == VIRT_HPT_RESULT_WARNED ? VIRT_HPT_EXIT_WARNED
+                                                             : VIRT_HPT_EXIT_GOOD;
 }
 
 static VirtHptExit
@@ -159,6 +164,7 @@ revert(VirtHptTool *tool, VirtHptSnapshot *snapshot, const Options *options)
     VirtHptRevertOptions how = {
         .discardCurrent = options->discard,
         .prove = options->prove,
+        .noDryRun = options->noDryRun,
         .progress = watchProgress,
         .say = watchSay,
         .opaque = &watcher,
@@ -230,6 +236,8 @@ virtHptCmdSnapshotRevert(VirtHptTool *tool, int argc, char **argv)
         {"current", 0, 0, G_OPTION_ARG_NONE, &options.current, N_("The current snapshot"), NULL},
         {"prove", 0, 0, G_OPTION_ARG_NONE, &options.prove,
          N_("Compare the restored table with the recorded one before the guest runs"), NULL},
+        {"no-dry-run", 0, 0, G_OPTION_ARG_NONE, &options.noDryRun,
+         N_("Do not try first whether this host restores the guest"), NULL},
         {"discard-current", 0, 0, G_OPTION_ARG_NONE, &options.discard,
          N_("Do not save the state of the running guest first"), NULL},
         {"paused", 0, 0, G_OPTION_ARG_NONE, &options.paused, N_("Leave the guest paused"), NULL},

@@ -67,9 +67,10 @@ _virt_hpt() {
     validate) options+=" --level --no-dry-run --timeout" ;;
     extract) options+=" --output --format --force" ;;
     snapshot-create-as) options+=" --memspec --diskspec --description --live --atomic" ;;
-    snapshot-info | snapshot-dumpxml | snapshot-validate) options+=" --current" ;;
+    snapshot-info | snapshot-dumpxml) options+=" --current" ;;
+    snapshot-validate) options+=" --current --no-dry-run" ;;
     snapshot-revert)
-        options+=" --current --prove --discard-current --paused --running --recover"
+        options+=" --current --prove --no-dry-run --discard-current --paused --running --recover"
         ;;
     snapshot-delete) options+=" --current --metadata" ;;
     esac

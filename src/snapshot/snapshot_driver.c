@@ -198,6 +198,7 @@ virtHptSnapshotHasImage(const VirtHptSnapshot *snapshot, GError **error)
  * @error: set on failure: what virtHptValidate() sets
  *
  * Validates its image, and tells whether the disk layers that it rests on are still what they were.
+ * Without a dry run it passes with warnings at best.
  *
  * Returns: (transfer full): the verdict, or %NULL
  */
@@ -209,8 +210,13 @@ virtHptSnapshotValidate(const VirtHptSnapshot *snapshot,
 {
     VirtHptVerdict *verdict = virtHptValidate(snapshot->image, options, error);
 
-    if (verdict)
-        virtHptChainJudge(snapshot, verdict, layers);
+    if (!verdict)
+        return NULL;
+    if (options && options->skip & (1U << VIRT_HPT_LEVEL_DRY_RUN))
+        virtHptVerdictAddUnchecked(
+            verdict, VIRT_HPT_LEVEL_DRY_RUN, "dry-run-unwanted",
+            g_strdup(_("no dry run was wanted: whether this host restores it is not known")));
+    virtHptChainJudge(snapshot, verdict, layers);
     return verdict;
 }
 

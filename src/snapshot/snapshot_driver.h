@@ -58,6 +58,7 @@ typedef enum {
  * VirtHptRevertOptions:
  * @discardCurrent: whether the state of the running guest may be thrown away at once
  * @prove: whether to compare the restored table with the recorded one before the guest runs
+ * @noDryRun: whether to revert without having tried that this host restores the guest
  * @run: the state to leave the guest in
  * @progress: called as an image without a record is read, or %NULL
  * @say: called with what a user should know, or %NULL
@@ -66,6 +67,7 @@ typedef enum {
 typedef struct {
     gboolean discardCurrent;
     gboolean prove;
+    gboolean noDryRun;
     VirtHptRunState run;
     VirtHptProgressFunc progress;
     VirtHptSayFunc say;

@@ -103,6 +103,7 @@ validate(Revert *revert, gboolean *passed, GError **error)
 {
     VirtHptRevertResult *result = revert->result;
     const VirtHptValidateOptions options = {
+        .skip = revert->options->noDryRun ? 1U << VIRT_HPT_LEVEL_DRY_RUN : 0,
         .progress = revert->options->progress,
         .progressOpaque = revert->options->opaque,
     };

@@ -141,3 +141,23 @@ virtHptVerdictAdd(VirtHptVerdict *verdict,
     if (isWorse(result, verdict->result))
         verdict->result = result;
 }
+
+/**
+ * virtHptVerdictAddUnchecked:
+ * @verdict: a verdict
+ * @level: a level that ought to have been run, and was not
+ * @code: the stable reason code
+ * @message: (transfer full): why not, translated
+ *
+ * The verdict passes with warnings at best.
+ */
+void
+virtHptVerdictAddUnchecked(VirtHptVerdict *verdict,
+                           VirtHptLevel level,
+                           const char *code,
+                           char *message)
+{
+    virtHptVerdictAdd(verdict, level, VIRT_HPT_RESULT_NOT_CHECKED, code, message, NULL);
+    if (isWorse(VIRT_HPT_RESULT_WARNED, verdict->result))
+        verdict->result = VIRT_HPT_RESULT_WARNED;
+}

@@ -51,7 +51,8 @@ typedef struct {
 
 /**
  * VirtHptVerdict:
- * @result: the worst of @facts; passed where nothing failed or warned
+ * @result: the worst of @facts, and a warning where a level is missing that ought to be there;
+ *   passed where nothing failed or warned
  * @levels: the result of each level
  * @facts: (element-type VirtHptFact): in the order in which they were established
  * @ramCovered: whether RAM contents were verified too: never, until they can be recorded
@@ -72,6 +73,11 @@ void virtHptVerdictAdd(VirtHptVerdict *verdict,
                        const char *code,
                        char *message,
                        const char *advice);
+
+void virtHptVerdictAddUnchecked(VirtHptVerdict *verdict,
+                                VirtHptLevel level,
+                                const char *code,
+                                char *message);
 
 const char *virtHptLevelGetName(VirtHptLevel level);
 gboolean virtHptLevelFromName(const char *name, VirtHptLevel *level);

@@ -17,10 +17,12 @@ from pathlib import Path
 from . import oracle
 from .guest import Config
 from .libvirthost import URI, HostError, LibvirtGuest, LibvirtHost
-from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result, TestCase, flip, run_tool
+from .support import (BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, WARNINGS, Result, TestCase, flip,
+                      run_tool)
 
 NAME = "snapshot"
 KILLS = 10
+QEMU_XML = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 
 @lru_cache(maxsize=None)
@@ -186,6 +188,29 @@ class Snapshot(TestCase):
         self.assertIn("vda", result.err)
         self.assertEqual(self.guest.domain.ID(), before)
         self.assert_alive()
+
+    def test_hardware_unknown_to_a_dry_run_takes_an_option(self) -> None:
+        host, name = self.guest.host, "foreign"
+        guest = host.define(Config(name, firmware_only=True, mem_mib=256))
+        xml = guest.xml().replace("<domain ", f"<domain xmlns:qemu='{QEMU_XML}' ", 1).replace(
+            "</domain>", "<qemu:commandline><qemu:arg value='-msg'/><qemu:arg value='timestamp=on'/>"
+                         "</qemu:commandline></domain>")
+        host.connection.defineXML(xml)
+        guest.start()
+        self.addCleanup(guest.destroy)
+        self.expect(GOOD, "snapshot-create-as", name, "one")
+        before = guest.domain.ID()
+        self.assertIn("--no-dry-run", self.expect(UNSUPPORTED, "snapshot-revert", name, "one").err)
+        self.assertEqual(guest.domain.ID(), before)
+        verdict = self.expect(WARNINGS, "snapshot-validate", name, "one", "--no-dry-run", "--json")
+        self.assertEqual(verdict.json()["levels"]["dry-run"], "not-checked")
+        result = self.expect(WARNINGS, "snapshot-revert", name, "one", "--no-dry-run", "--prove",
+                             "--json")
+        self.assertEqual((result.json()["outcome"], result.json()["validation"]),
+                         ("reverted", "warned"))
+        self.assertIn("dry-run-unwanted", result.err)
+        self.assertNotEqual(guest.domain.ID(), before)
+        self.assertEqual(guest.state(), "running")
 
     def test_what_is_not_external_is_unsupported(self) -> None:
         self.expect(UNSUPPORTED, "snapshot-create-as", NAME, "internal", "--memspec",
