@@ -14,8 +14,8 @@ from pathlib import Path
 
 from .guest import Config
 from .libvirthost import URI, LibvirtGuest
+from .snapshotcase import shared_guest, virt_hpt
 from .support import BAD, CONTEXT, GOOD, WARNINGS, Result, TestCase
-from .test_snapshot import shared_guest, virt_hpt
 
 NAME = "layers"
 MIDDLE = "middle.img"
