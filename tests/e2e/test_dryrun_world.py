@@ -194,6 +194,10 @@ class World(DryRunTestCase):
         self.assertEqual(set(), set(seen) - {"virt-hpt-dryrun", "events", "qemu-system-ppc", "sh",
                                              "cat"})
 
+    def test_no_program_reads_the_hosts_firmware(self) -> None:
+        with self.stopped() as run:
+            self.assertEqual("end\n", run.shell("test -x /usr/sbin/dmidecode && echo runs; echo end"))
+
     def test_two_runs_share_nothing(self) -> None:
         with ExitStack() as stack:
             one, other = (stack.enter_context(self.stopped()) for _ in range(2))
