@@ -34,6 +34,9 @@ typedef struct {
 gboolean virtHptAccountChoose(guint *id, GError **error);
 gboolean virtHptAccountWrite(guint id, GError **error);
 
+/* dryrun_privileges.c */
+gboolean virtHptPrivilegesDrop(GError **error);
+
 /* dryrun_root.c */
 gboolean virtHptRootEnter(const DryRun *run, GError **error);
 

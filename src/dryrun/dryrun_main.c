@@ -76,9 +76,12 @@ virtHptDryRunSay(const char *verdict, const char *message, const char *log)
 static void G_GNUC_NORETURN
 runLibvirt(DryRun *run)
 {
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        _exit(EXIT_FAILURE);
-    virtHptRestore(run);
+    g_autoptr(GError) error = NULL;
+
+    if (virtHptPrivilegesDrop(&error))
+        virtHptRestore(run);
+    else
+        virtHptDryRunSay("unavailable", error->message, NULL);
     _exit(EXIT_SUCCESS);
 }
 

@@ -20,6 +20,8 @@ from typing import Iterator
 from .support import CONTEXT, GOOD, copy, image
 from .test_dryrun import DryRunTestCase, emulators
 
+# Of <linux/capability.h>
+SYS_ADMIN, SYS_PTRACE, SYS_MODULE, MKNOD, DAC_READ_SEARCH, SYS_RAWIO = 21, 19, 16, 27, 2, 17
 ACCOUNTS = range(65000, 65520)
 IMAGES = Path("/var/lib/libvirt/images")
 TOP = {"bin", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr"}
@@ -118,6 +120,15 @@ class World(DryRunTestCase):
                 self.assertEqual(0, int(seen[name], 16), name)
             self.assertEqual("1", seen["NoNewPrivs"])
             self.assertEqual("2", seen["Seccomp"])
+
+    def test_libvirt_cannot_leave_its_world(self) -> None:
+        lost = sum(1 << number for number in
+                   (SYS_ADMIN, SYS_PTRACE, SYS_MODULE, MKNOD, DAC_READ_SEARCH, SYS_RAWIO))
+        with self.stopped() as run:
+            seen = fields(run.libvirt)
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(0, int(seen[name], 16) & lost, name)
+        self.assertEqual("1", seen["NoNewPrivs"])
 
     def test_world_holds_programs_alone(self) -> None:
         with self.stopped() as run:
