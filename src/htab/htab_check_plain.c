@@ -25,10 +25,14 @@
 #define ENCODING_R_SHIFT 12
 #define ENCODING_R_BITS 8
 
-/* Bits of V below AVPN.  In a key, which names a virtual page, they tell the base page size. */
 #define V_BELOW_AVPN ((1ULL << VIRT_HPT_V_AVPN_SHIFT) - 1)
 #define R_BELOW_RPN 0xfffULL
 #define B_RESERVED (2ULL << VIRT_HPT_V_B_SHIFT)
+
+/* H, B and what an MMU compares of AVPN with plain pages of any size: the largest, of 16M, make the
+ * lowest bit mean nothing.  That bit is in the hash, so that among the entries of a PTEG it seldom
+ * tells two from each other. */
+#define V_NAMES_PAGE (~((1ULL << (VIRT_HPT_V_AVPN_SHIFT + 1)) - 1) | VIRT_HPT_V_SECONDARY)
 
 /* An odd number near 2^64 divided by the golden ratio: the upper half of a product by it depends
  * on all bits of the other factor */
@@ -55,14 +59,13 @@ initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSi
     guint64 bytes = G_GUINT64_CONSTANT(1) << size->actual;
     guint64 encoding = virtHptPageSizeGetEncoding(size);
     guint64 hidden = (G_GUINT64_CONSTANT(1) << virtHptPageSizeHiddenBits(size)) - 1;
+    guint64 stray = ~virtHptPageSizeVMask(size) & ~V_BELOW_AVPN;
     guint64 ram = check->context->ramBytes;
     guint limit = check->context->maxPageShift;
 
     plain->size = *size;
-    plain->keyMask = virtHptPageSizeVMask(size) | VIRT_HPT_V_SECONDARY;
-    plain->key = (guint64)size->base << 1; /* an even number: the bit of H is free */
     plain->verify = (virtHptTableGetPtegs(check->table) - 1) & ~hidden;
-    plain->vRefused = VIRT_HPT_CHECK_V_BEYOND_68 | B_RESERVED | (~plain->keyMask & ~V_BELOW_AVPN);
+    plain->vRefused = VIRT_HPT_CHECK_V_BEYOND_68 | B_RESERVED | stray;
     /* With PP0 one value of PP means something, which few entries have */
     plain->rMask = VIRT_HPT_R_PP0 | VIRT_HPT_R_TS | (VIRT_HPT_R_RPN & (bytes - 1)) |
                    (ram ? VIRT_HPT_CHECK_R_WIMG : VIRT_HPT_R_I);
@@ -98,8 +101,7 @@ void
 virtHptPlainInit(VirtHptPlain *plain, const VirtHptCheck *check)
 {
     memset(plain, 0, sizeof(*plain));
-    /* Entries whose page size means nothing name no page, and none is plain */
-    plain->sizes[0].key = V_BELOW_AVPN & ~3ULL;
+    /* No entry is plain whose page size means nothing */
     plain->sizes[0].vRefused = VIRT_HPT_V_VALID;
     plain->nsizes = 1;
 
@@ -146,11 +148,14 @@ suspicion(const VirtHptPlainSize *size, guint64 v, guint64 r, guint64 pteg)
     return any;
 }
 
-/* Different pages seldom have the same one; the same page always has, with the same H */
+/*
+ * Entries for the same page have the same one, if they have the same H and one of them is plain;
+ * others in their PTEGs seldom have.
+ */
 static inline guint32
-fingerprint(const VirtHptPlainSize *size, guint64 v)
+fingerprint(guint64 v)
 {
-    return (guint32)(((v & size->keyMask) | size->key) * MIX >> 32);
+    return (guint32)((v & V_NAMES_PAGE) * MIX >> 32);
 }
 
 static inline guint64
@@ -217,7 +222,7 @@ virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg)
         if (v & VIRT_HPT_V_VALID) {
             sizes[i] = sizeOf(plain, v, r);
             any |= suspicion(&plain->sizes[sizes[i]], v, r, pteg);
-            own[i] = fingerprint(&plain->sizes[sizes[i]], v);
+            own[i] = fingerprint(v);
         }
         own[i + SLOTS] = own[i];
     }
@@ -229,12 +234,9 @@ virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg)
 
         for (guint i = 0; i < SLOTS; i++) {
             guint64 v = loadWord(wire2, 2 * i);
-            guint64 r = loadWord(wire2, 2 * i + 1);
-
             other[i] = SLOTS + i;
             if (v & VIRT_HPT_V_VALID)
-                other[i] =
-                    fingerprint(&plain->sizes[sizeOf(plain, v, r)], v ^ VIRT_HPT_V_SECONDARY);
+                other[i] = fingerprint(v ^ VIRT_HPT_V_SECONDARY);
             other[i + SLOTS] = other[i];
         }
         if (anyCommon(own, other))

@@ -73,8 +73,6 @@ gboolean virtHptCheckUnusualSize(const VirtHptPageSize *size);
 
 /*
  * VirtHptPlainSize:
- * @key: stands below AVPN in the key of a virtual page
- * @keyMask: bits of V that name the page, and H
  * @vRefused: bits of V that no plain entry has
  * @rMask: bits of R that must be as in @rWanted
  * @rLast: the highest R: RPN, with the encoding of the page size, and all bits below
@@ -85,8 +83,6 @@ gboolean virtHptCheckUnusualSize(const VirtHptPageSize *size);
  */
 typedef struct {
     VirtHptPageSize size;
-    guint64 key;
-    guint64 keyMask;
     guint64 vRefused;
     guint64 rMask;
     guint64 rWanted;
