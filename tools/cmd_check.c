@@ -125,7 +125,8 @@ jsonReport(JsonBuilder *json, const CheckResult *result)
     json_builder_end_object(json);
 
     /* A record's table may be compressed: what counts there are bytes of the uncompressed one */
-    virtHptJsonAddString(json, "offsets_in", result->subject->isRecord ? "table" : "image");
+    virtHptJsonAddString(json, "offsets_in",
+                         result->subject->isRecord || result->subject->isTable ? "table" : "image");
     virtHptJsonAddUint(json, "entries", result->entries);
     virtHptJsonAddUint(json, "pteg_bits", report->ptegBits);
     virtHptJsonBeginArray(json, "placement");
@@ -309,7 +310,7 @@ virtHptCmdCheck(VirtHptTool *tool, int argc, char **argv)
     if (!operands)
         return virtHptToolUsage(tool, _("missing operand %s"), "FILE");
 
-    subject = virtHptToolOpen(tool, operands[0], &error);
+    subject = virtHptToolOpenTable(tool, operands[0], &error);
     if (!subject)
         return virtHptToolFailCheck(tool, error);
 

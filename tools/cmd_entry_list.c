@@ -387,7 +387,7 @@ virtHptCmdEntryList(VirtHptTool *tool, int argc, char **argv)
         !parseFilter(tool, &arguments, &filter, &status))
         return status;
 
-    subject = virtHptToolOpen(tool, operands[0], &error);
+    subject = virtHptToolOpenTable(tool, operands[0], &error);
     if (!subject)
         return virtHptToolFail(tool, error);
     if (!subject->table) {

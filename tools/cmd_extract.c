@@ -7,13 +7,12 @@
 #include "config.h"
 
 #include <glib/gi18n.h>
-#include <unistd.h>
 
 #include "libvirt-hpt/htab_error.h"
 #include "libvirt-hpt/htab_stream.h"
 #include "json.h"
-#include "newfile.h"
 #include "options.h"
+#include "tableout.h"
 #include "text.h"
 #include "tool.h"
 
@@ -29,10 +28,11 @@ static const Format formats[] = {
     {"kvm-be", VIRT_HPT_ENCODING_KVM_BE, FALSE},
 };
 
+/* What virtHptTableOutWrite() is to write */
 typedef struct {
-    VirtHptOutput *out;
-    guint64 length;
-} Sink;
+    const VirtHptTable *table;
+    const Format *format;
+} Content;
 
 static const Format *
 findFormat(const char *name)
@@ -45,107 +45,13 @@ findFormat(const char *name)
 }
 
 static gboolean
-sinkWrite(const guint8 *data, gsize length, gpointer opaque, GError **error)
+encodeContent(VirtHptWriteFunc write, gpointer sink, gpointer opaque, GError **error)
 {
-    Sink *sink = opaque;
-    int errnum;
+    const Content *content = opaque;
 
-    virtHptOutputWrite(sink->out, data, length);
-    sink->length += length;
-    errnum = virtHptOutputGetError(sink->out);
-    if (errnum) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write: %s"),
-                    g_strerror(errnum));
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean
-encodeTable(const VirtHptTable *table, const Format *format, Sink *sink, GError **error)
-{
-    if (format->canonical)
-        return virtHptTableEncodeCanonical(table, sinkWrite, sink, error);
-    return virtHptTableEncode(table, format->encoding, sinkWrite, sink, error);
-}
-
-static gboolean
-sameFile(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* With --force a slip of the hand must not replace the image by its own table */
-static gboolean
-checkNotSource(const VirtHptSubject *subject, const VirtHptNewFile *file, GError **error)
-{
-    struct stat old;
-    struct stat dir;
-    struct stat recordDir;
-
-    if (!virtHptNewFileGetOld(file, &old))
-        return TRUE;
-    if (subject->place && sameFile(&old, &subject->place->stat)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
-                    _("'%s' is the image itself, and is not replaced"), file->path);
-        return FALSE;
-    }
-    if (subject->record && fstat(file->dir, &dir) == 0 &&
-        fstat(subject->record->dir, &recordDir) == 0 && sameFile(&dir, &recordDir)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
-                    _("'%s' is part of the record, and is not replaced"), file->path);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* A shell has opened standard output, perhaps to append to it, before we could object */
-static gboolean
-extractToStdout(VirtHptTool *tool,
-                const VirtHptSubject *subject,
-                const Format *format,
-                GError **error)
-{
-    Sink sink = {tool->out, 0};
-    struct stat out;
-
-    if (subject->place && fstat(STDOUT_FILENO, &out) == 0 &&
-        sameFile(&out, &subject->place->stat)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
-                    _("standard output is the image '%s' itself, and is not written to"),
-                    subject->path);
-        return FALSE;
-    }
-    return encodeTable(subject->table, format, &sink, error);
-}
-
-static gboolean
-extractToFile(const VirtHptSubject *subject,
-              const Format *format,
-              VirtHptNewFile *file,
-              guint64 *length,
-              GError **error)
-{
-    g_autoptr(VirtHptOutput) out = NULL;
-    Sink sink = {0};
-    int errnum;
-
-    if (!checkNotSource(subject, file, error) || !virtHptNewFileOpen(file, error))
-        return FALSE;
-    out = virtHptOutputNew(file->fd);
-    sink.out = out;
-    if (!encodeTable(subject->table, format, &sink, error)) {
-        g_prefix_error(error, "'%s': ", file->path);
-        return FALSE;
-    }
-    errnum = virtHptOutputFlush(out);
-    if (errnum) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write '%1$s': %2$s"),
-                    file->path, g_strerror(errnum));
-        return FALSE;
-    }
-    *length = sink.length;
-    return virtHptNewFileCommit(file, error);
+    if (content->format->canonical)
+        return virtHptTableEncodeCanonical(content->table, write, sink, error);
+    return virtHptTableEncode(content->table, content->format->encoding, write, sink, error);
 }
 
 static void
@@ -180,18 +86,15 @@ extract(VirtHptTool *tool,
         const Format *format,
         gboolean force)
 {
-    g_autoptr(VirtHptNewFile) file = NULL;
+    g_auto(VirtHptTableOut) out = {0};
     g_autoptr(VirtHptSubject) subject = NULL;
     g_autoptr(GError) error = NULL;
+    Content content;
     guint64 length = 0;
 
-    /* Before an image of many gigabytes is read */
-    if (output) {
-        file = virtHptNewFilePrepare(output, force, &error);
-        if (!file)
-            return virtHptToolFail(tool, error);
-    }
-    subject = virtHptToolOpen(tool, path, &error);
+    if (!virtHptTableOutPrepare(&out, output, force, &error))
+        return virtHptToolFail(tool, error);
+    subject = virtHptToolOpenTable(tool, path, &error);
     if (!subject)
         return virtHptToolFail(tool, error);
     if (!subject->table) {
@@ -199,16 +102,12 @@ extract(VirtHptTool *tool,
                     _("'%s': nothing to extract: the guest's MMU is radix, it has no HPT"), path);
         return virtHptToolFail(tool, error);
     }
-
-    if (!output) {
-        /* A failed write is told once, when the output is closed */
-        if (!extractToStdout(tool, subject, format, &error) && !virtHptOutputGetError(tool->out))
-            return virtHptToolFail(tool, error);
-        return VIRT_HPT_EXIT_GOOD;
-    }
-    if (!extractToFile(subject, format, file, &length, &error))
+    content = (Content){subject->table, format};
+    if (!virtHptTableOutAvoidSubject(&out, subject, &error) ||
+        !virtHptTableOutWrite(tool, &out, encodeContent, &content, &length, &error))
         return virtHptToolFail(tool, error);
-    printOutcome(tool, subject, output, format, length);
+    if (out.file)
+        printOutcome(tool, subject, output, format, length);
     return VIRT_HPT_EXIT_GOOD;
 }
 
@@ -228,7 +127,6 @@ virtHptCmdExtract(VirtHptTool *tool, int argc, char **argv)
     };
     g_auto(GStrv) operands = NULL;
     const Format *format;
-    gboolean toStdout;
     VirtHptExit status;
 
     if (!virtHptOptionsParse(tool, entries, argc, argv, &operands, &status))
@@ -239,11 +137,7 @@ virtHptCmdExtract(VirtHptTool *tool, int argc, char **argv)
     if (!format)
         return virtHptToolUsage(tool, _("--format: '%s' is none of qemu, kvm-le, kvm-be"),
                                 formatName);
-    toStdout = g_str_equal(output, "-");
-    if (toStdout && tool->json)
-        return virtHptToolUsage(tool, _("--json and an HPT cannot share standard output"));
-    if (toStdout && isatty(STDOUT_FILENO))
-        return virtHptToolUsage(tool, _("an HPT is binary: it is not written to a terminal"));
-
-    return extract(tool, operands[0], toStdout ? NULL : output, format, force);
+    if (!virtHptTableOutCheckStdout(tool, output, &status))
+        return status;
+    return extract(tool, operands[0], output, format, force);
 }

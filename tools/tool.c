@@ -147,3 +147,20 @@ virtHptToolOpen(const VirtHptTool *tool, const char *path, GError **error)
     virtHptProgressInit(&progress, tool);
     return virtHptSubjectOpen(path, virtHptProgressUpdate, &progress, error);
 }
+
+/**
+ * virtHptToolOpenTable:
+ * @tool: whose options say whether to show progress
+ * @path: an image, a record, or a table
+ * @error: set on failure
+ *
+ * Returns: (transfer full): what @path holds, or %NULL
+ */
+VirtHptSubject *
+virtHptToolOpenTable(const VirtHptTool *tool, const char *path, GError **error)
+{
+    g_auto(VirtHptProgress) progress;
+
+    virtHptProgressInit(&progress, tool);
+    return virtHptSubjectOpenTable(path, virtHptProgressUpdate, &progress, error);
+}

@@ -78,6 +78,7 @@ VirtHptExit virtHptToolUsage(VirtHptTool *tool, const char *format, ...) G_GNUC_
 void virtHptToolWarn(const VirtHptTool *tool, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 VirtHptSubject *virtHptToolOpen(const VirtHptTool *tool, const char *path, GError **error);
+VirtHptSubject *virtHptToolOpenTable(const VirtHptTool *tool, const char *path, GError **error);
 
 VirtHptExit virtHptCmdInspect(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdCheck(VirtHptTool *tool, int argc, char **argv);

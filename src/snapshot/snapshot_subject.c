@@ -1,5 +1,5 @@
 /*
- * snapshot_subject.c: what a FILE argument names: an image, or a record
+ * snapshot_subject.c: what a FILE argument names: an image, a record, or a table
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -11,6 +11,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "snapshot/snapshot_context.h"
+#include "snapshot/snapshot_hptfile.h"
 #include "snapshot/snapshot_subject.h"
 
 void
@@ -18,7 +19,7 @@ virtHptSubjectFree(VirtHptSubject *subject)
 {
     if (!subject)
         return;
-    if (subject->isRecord)
+    if (subject->isRecord || subject->isTable)
         virtHptTableFree(subject->table);
     virtHptImageFree(subject->image);
     virtHptRecordFree(subject->record);
@@ -65,13 +66,23 @@ useRecord(VirtHptSubject *subject, VirtHptRecord *record, GError **error)
 }
 
 static gboolean
-openImage(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **error)
+readTable(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **error)
+{
+    subject->isTable = TRUE;
+    subject->mmu = VIRT_HPT_MMU_HASH;
+    subject->table = virtHptFileReadTable(subject->place, subject->path, options->progress,
+                                          options->progressOpaque, error);
+    if (!subject->table)
+        return FALSE;
+    subject->order = virtHptTableGetOrder(subject->table);
+    return TRUE;
+}
+
+static gboolean
+readImage(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **error)
 {
     const VirtHptStream *stream;
 
-    subject->place = virtHptPlaceOpen(subject->path, error);
-    if (!subject->place)
-        return FALSE;
     subject->image = virtHptImageRead(subject->place->fd, subject->path, options, error);
     if (!subject->image || !readDomain(subject, subject->image->domainXml, error))
         return FALSE;
@@ -84,6 +95,26 @@ openImage(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **
 
     subject->record = virtHptRecordFind(subject->place, &subject->recordError);
     return TRUE;
+}
+
+/* @tables: whether a file may also hold a table alone */
+static VirtHptSubject *
+openSubject(const char *path, const VirtHptImageOptions *options, gboolean tables, GError **error)
+{
+    g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
+    gboolean ok;
+
+    subject->path = g_strdup(path);
+    if (virtHptPlaceIsRecord(path)) {
+        ok = useRecord(subject, virtHptRecordOpen(path, error), error);
+    } else {
+        subject->place = virtHptPlaceOpen(path, error);
+        if (!subject->place)
+            return NULL;
+        ok = tables && virtHptFileProbe(subject->place) ? readTable(subject, options, error)
+                                                        : readImage(subject, options, error);
+    }
+    return ok ? g_steal_pointer(&subject) : NULL;
 }
 
 /**
@@ -99,13 +130,7 @@ openImage(VirtHptSubject *subject, const VirtHptImageOptions *options, GError **
 VirtHptSubject *
 virtHptSubjectOpenFull(const char *path, const VirtHptImageOptions *options, GError **error)
 {
-    g_autoptr(VirtHptSubject) subject = g_new0(VirtHptSubject, 1);
-
-    subject->path = g_strdup(path);
-    if (virtHptPlaceIsRecord(path) ? !useRecord(subject, virtHptRecordOpen(path, error), error)
-                                   : !openImage(subject, options, error))
-        return NULL;
-    return g_steal_pointer(&subject);
+    return openSubject(path, options, FALSE, error);
 }
 
 /**
@@ -143,7 +168,29 @@ virtHptSubjectOpen(const char *path,
 {
     VirtHptImageOptions options = {.progress = progress, .progressOpaque = progressOpaque};
 
-    return virtHptSubjectOpenFull(path, &options, error);
+    return openSubject(path, &options, FALSE, error);
+}
+
+/**
+ * virtHptSubjectOpenTable:
+ * @path: an image, a record directory, or a file that holds a table in the canonical form
+ * @progress: called as a file is read, or %NULL
+ * @progressOpaque: passed to @progress
+ * @error: set on failure: what opening and reading any of them set
+ *
+ * For those who want a table, wherever it is.
+ *
+ * Returns: (transfer full): the subject, or %NULL
+ */
+VirtHptSubject *
+virtHptSubjectOpenTable(const char *path,
+                        VirtHptProgressFunc progress,
+                        gpointer progressOpaque,
+                        GError **error)
+{
+    VirtHptImageOptions options = {.progress = progress, .progressOpaque = progressOpaque};
+
+    return openSubject(path, &options, TRUE, error);
 }
 
 /**
@@ -211,8 +258,8 @@ locateInTable(const VirtHptTable *table, Search *search)
  * virtHptSubjectLocate:
  * @subject: a subject with a table
  * @slots: slots of it
- * @offsets: (out): where the entry of each lies, in bytes from the start of the image, or, where
- *   the subject is a record, of its uncompressed table; %VIRT_HPT_NO_SLOT: nowhere
+ * @offsets: (out): where the entry of each lies, in bytes from the start of the image, or of
+ *   the table, uncompressed, where the subject is a record or a table; %VIRT_HPT_NO_SLOT: nowhere
  * @nslots: elements of @slots and @offsets
  * @error: set on failure, as virtHptSubjectOpen() does
  *
@@ -235,7 +282,7 @@ virtHptSubjectLocate(const VirtHptSubject *subject,
         offsets[i] = VIRT_HPT_NO_SLOT;
     if (nslots == 0)
         return TRUE;
-    if (subject->isRecord) {
+    if (subject->isRecord || subject->isTable) {
         locateInTable(subject->table, &search);
         return TRUE;
     }

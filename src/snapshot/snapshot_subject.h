@@ -1,5 +1,5 @@
 /*
- * snapshot_subject.h: what a FILE argument names: an image, or a record
+ * snapshot_subject.h: what a FILE argument names: an image, a record, or a table
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -16,10 +16,11 @@ G_BEGIN_DECLS
  * @path: as the caller gave it
  * @place: of the image; %NULL where @path names a record whose image is not there
  * @placeError: why the image of a record could not be opened, or %NULL
- * @image: what was read from the image; %NULL where @path names a record
+ * @image: what was read from the image; %NULL where @path names a record or a table
  * @record: the record named, or found for the image; %NULL: none, or unusable
  * @recordError: why a record that is there cannot be used, or %NULL
  * @isRecord: whether @path names a record directory
+ * @isTable: whether @path names a file that holds a table alone, which is its @place then
  * @mmu: the guest's MMU mode
  * @table: the table, or %NULL for a radix guest; owned by the subject
  * @domain: what the domain's XML says, or %NULL where there is none
@@ -27,7 +28,7 @@ G_BEGIN_DECLS
  * @machine: versioned machine type, or %NULL
  * @ramBytes: the guest's base RAM, 0: unknown
  *
- * One view of both, so that every command takes either.
+ * One view of all, so that every command takes any.
  */
 typedef struct {
     char *path;
@@ -37,6 +38,7 @@ typedef struct {
     VirtHptRecord *record;
     GError *recordError;
     gboolean isRecord;
+    gboolean isTable;
     VirtHptMmu mmu;
     VirtHptTable *table;
     VirtHptDomainDef *domain;
@@ -52,6 +54,10 @@ VirtHptSubject *virtHptSubjectOpen(const char *path,
 VirtHptSubject *virtHptSubjectOpenFull(const char *path,
                                        const VirtHptImageOptions *options,
                                        GError **error);
+VirtHptSubject *virtHptSubjectOpenTable(const char *path,
+                                        VirtHptProgressFunc progress,
+                                        gpointer progressOpaque,
+                                        GError **error);
 VirtHptSubject *virtHptSubjectOpenRecord(VirtHptRecord *record, GError **error);
 void virtHptSubjectFree(VirtHptSubject *subject);
 
