@@ -84,6 +84,8 @@ VirtHptExit virtHptCmdInspect(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdCheck(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdEntryList(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdDecode(VirtHptTool *tool, int argc, char **argv);
+VirtHptExit virtHptCmdDiff(VirtHptTool *tool, int argc, char **argv);
+VirtHptExit virtHptCmdApply(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdExtract(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdRecord(VirtHptTool *tool, int argc, char **argv);
 VirtHptExit virtHptCmdValidate(VirtHptTool *tool, int argc, char **argv);

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 _virt_hpt() {
-    local commands="inspect check entry-list decode extract record validate help
+    local commands="inspect check entry-list decode diff apply extract record validate help
         snapshot-create-as snapshot-list snapshot-info snapshot-dumpxml snapshot-validate
         snapshot-revert snapshot-delete"
     local options="--connect --json --quiet --help --version"
@@ -36,7 +36,7 @@ _virt_hpt() {
     case $prev in
     -c | --connect | --slot | --va | --rpn | --order | --max | --timeout) return ;;
     --description) return ;;
-    -o | --output | --memspec | --diskspec)
+    -o | --output | --delta | --memspec | --diskspec)
         compopt -o default
         return
         ;;
@@ -64,6 +64,8 @@ _virt_hpt() {
     check) options+=" --max --explain" ;;
     entry-list) options+=" --slot --va --rpn --bolted --size" ;;
     decode) options+=" --slot --order" ;;
+    diff) options+=" --max --ignore-rc --delta --force" ;;
+    apply) options+=" --output --force" ;;
     validate) options+=" --level --no-dry-run --timeout" ;;
     extract) options+=" --output --format --force" ;;
     snapshot-create-as) options+=" --memspec --diskspec --description --live --atomic" ;;

@@ -41,6 +41,20 @@ static const VirtHptCommand commands[] = {
         virtHptCmdDecode,
     },
     {
+        "diff",
+        {"A", "B"},
+        N_("Tell what changed from one hashed page table to another"),
+        N_("A and B are images, records, or tables as 'extract' writes them. Exit code: 0 equal, 2 different."),
+        virtHptCmdDiff,
+    },
+    {
+        "apply",
+        {"BASE", "DELTA"},
+        N_("Make a hashed page table of another one and a delta"),
+        N_("BASE is an image, a record, or a table; DELTA is what 'diff' wrote, or a pass of a migration. Exit code: 0 applied, 2 DELTA is malformed, 3 applied and DELTA was not made from BASE."),
+        virtHptCmdApply,
+    },
+    {
         "extract",
         {"FILE"},
         N_("Write the hashed page table to a file of its own"),

@@ -13,6 +13,7 @@ import virthpt
 from virthpt import FAILED, GOOD, UNSUPPORTED, USAGE
 
 COMMANDS = {"inspect": ["FILE"], "check": ["[FILE]"], "entry-list": ["FILE"], "decode": ["V", "R"],
+            "diff": ["A", "B"], "apply": ["BASE", "DELTA"],
             "extract": ["FILE"], "record": ["FILE"], "validate": ["FILE"]}
 
 SNAPSHOT_COMMANDS = {"snapshot-create-as": ["DOMAIN", "NAME"], "snapshot-list": ["DOMAIN"],
@@ -84,6 +85,8 @@ class CommandLine(virthpt.Case):
         name = self.small()
         for command, words in [("inspect", [name]), ("check", [name]), ("entry-list", [name]),
                                ("decode", ["1", "0"]), ("extract", [name, "-o", "out"]),
+                               ("diff", [name, name, "--delta=delta"]),
+                               ("apply", [name, "delta", "-o", "out2"]),
                                ("record", [name]), ("validate", [name])]:
             with self.subTest(command):
                 self.run_ok(command, "-c", "nowhere://x", *words)
@@ -162,6 +165,7 @@ class CommandLine(virthpt.Case):
         for words in (["--help"], ["--version"], ["inspect", "--help"], ["inspect", name],
                       ["--json", "inspect", name], ["check", name], ["entry-list", name],
                       ["decode", "1", "0"], ["extract", name, "-o", "-"], ["record", name],
+                      ["diff", name, name], ["check", "--explain", "all"],
                       ["validate", name], ["--json", "frobnicate"]):
             with self.subTest(words), open("/dev/full", "wb") as full:
                 done = self.run_program(*words, stdout=full)

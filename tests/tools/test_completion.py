@@ -32,6 +32,9 @@ TYPED = {
     "virt-hpt inspect wi": "virt-hpt inspect with\\ a\\ blank.save",
     "virt-hpt inspect 'with a": "virt-hpt inspect 'with a blank.save'",
     "virt-hpt extract -o fi": "virt-hpt extract -o file.save",
+    "virt-hpt diff fi": "virt-hpt diff file.save",
+    "virt-hpt diff --delta fi": "virt-hpt diff --delta file.save",
+    "virt-hpt apply --output=fi": "virt-hpt apply --output=file.save",
     "virt-hpt extract --output=fi": "virt-hpt extract --output=file.save",
     "virt-hpt snapshot-create-as d n --memspec fi":
         "virt-hpt snapshot-create-as d n --memspec file.save",
