@@ -38,7 +38,7 @@ class Report:
     declared: list[str] = field(default_factory=list)    # capabilities
     order: int | None = None                             # None: radix
     entries: dict[int, tuple[int, int]] = field(default_factory=dict)
-    parts: int = 0              # htab PART and END sections
+    passes: list[bytes] = field(default_factory=list)    # records of htab PART and END sections
     invalid_runs: int = 0
     repeats: int = 0            # entries sent more than once
     # (section, byte offset in the file): in the order of the file
@@ -73,7 +73,7 @@ class Report:
                 "cache_inhibited": self.count(r_bit=1 << 5),
                 "page_sizes": [{"base": 1 << base, "actual": 1 << actual, "count": number}
                                for (base, actual), number in sorted(self.sizes().items())],
-                "parts": self.parts, "invalid_runs": self.invalid_runs, "repeats": self.repeats,
+                "parts": len(self.passes), "invalid_runs": self.invalid_runs, "repeats": self.repeats,
             }
         return facts
 
@@ -194,8 +194,9 @@ def _htab(source: _Bytes, report: Report, start: bool) -> None:
     elif word != 0:
         raise OracleError(f"htab {word:#x} at {source.at - 4}")
     else:
-        report.parts += 1
+        begin = source.at
         _records(source, report)
+        report.passes.append(source.data[begin:source.at])
 
 
 def _configuration(source: _Bytes, report: Report) -> None:

@@ -71,7 +71,7 @@ class Read(TestCase):
     def healthy_guest_has_no_findings(self, name: str) -> None:
         result = self.expect(GOOD, "check", image(name))
         self.assertEqual(result.err, "", result)
-        self.assertRegex(result.out, r"\b0 errors, 0 warnings\b|radix", result)
+        self.assertRegex(result.out, r"\b0 errors, 0 warnings, 0 notes\b|radix", result)
 
     @each(*HASH)
     def entries_equal_the_oracle(self, name: str) -> None:
