@@ -46,8 +46,11 @@ static VirtHptTable *
 copyTable(const VirtHptTable *table)
 {
     VirtHptTable *copy = virtHptTableNew(ORDER, TABLE_MAX, NULL);
+    guint64 slots = virtHptTableGetSlots(table);
 
-    virtHptTableSetWire(copy, 0, virtHptTablePeekWire(table, 0), virtHptTableGetSlots(table));
+    for (guint64 slot = virtHptTableNextValid(table, 0); slot < slots;
+         slot = virtHptTableNextValid(table, slot + 1))
+        virtHptTableSetWire(copy, slot, virtHptTablePeekWire(table, slot), 1);
     return copy;
 }
 
