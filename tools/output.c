@@ -181,14 +181,15 @@ virtHptOutputPrintf(VirtHptOutput *out, const char *format, ...)
  * @text: UTF-8
  * @width: columns
  *
- * Prints @text and blanks up to @width.  Translated text has other widths than its bytes tell.
+ * Prints @text and blanks up to @width, at least one, or it would run into the next column.
+ * Translated text has other widths than its bytes tell.
  */
 void
 virtHptOutputPadded(VirtHptOutput *out, const char *text, guint width)
 {
     guint have = virtHptTextWidth(text);
 
-    virtHptOutputPrintf(out, "%s%*s", text, have < width ? (int)(width - have) : 0, "");
+    virtHptOutputPrintf(out, "%s%*s", text, have < width ? (int)(width - have) : 1, "");
 }
 
 /**

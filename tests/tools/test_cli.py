@@ -66,6 +66,7 @@ class CommandLine(virthpt.Case):
                 self.assertEqual(self.run_ok(*words), expected)
 
     def test_options_reach_commands_that_need_libvirt(self):
+        self.forget_state("6695eb01-f6a4-8304-79aa-97f2502e193f")
         connect, operands = ["-c", "test:///default"], ["snapshot-list", "test"]
         for before, after in (connect, []), ([], connect):
             with self.subTest(before=before):

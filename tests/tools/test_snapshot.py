@@ -21,7 +21,7 @@ NODE = f"""
   <domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'>
     {DOMAIN}
     <test:domainsnapshot>
-      <name>snap</name>
+      <name>%s</name>
       <state>running</state>
       <active>1</active>
       <creationTime>1795328444</creationTime>
@@ -38,12 +38,17 @@ class Snapshot(virthpt.Case):
 
     def setUp(self):
         super().setUp()
+        self.forget_state(UUID)
         domain = f"<domain type='kvm'><name>guest</name><title>{EVIL}</title></domain>"
         image = self.write("guest.save", streams.save_image(streams.stream(streams.good_table()),
                                                             xml=domain.encode()))
         self.run_ok("record", image)
-        self.write("node.xml", (NODE % (self.dir / image)).encode())
-        self.connect = ["-c", f"test://{self.dir / 'node.xml'}"]
+        self.connect = self.serve("snap")
+
+    def serve(self, name):
+        """Options that connect to a libvirt whose domain has a snapshot of that name."""
+        self.write("node.xml", (NODE % (name, self.dir / "guest.save")).encode())
+        return ["-c", f"test://{self.dir / 'node.xml'}"]
 
     def test_list_and_info(self):
         snapshot, = self.run_json(*self.connect, "snapshot-list", "guest")["snapshots"]
@@ -57,6 +62,22 @@ class Snapshot(virthpt.Case):
                          (str(self.dir / "guest.save.hpt"), "hash", 18, 16, 8))
         self.assertRegex(self.run_ok(*self.connect, "snapshot-list", "guest"),
                          r"\nsnap +2026-11-22 06:20:44 UTC +running +external +present\n$")
+
+    def test_columns_stay_apart(self):
+        for length in 18, 19, 20, 21, 60:
+            with self.subTest(length):
+                output = self.run_ok(*self.serve("n" * length), "snapshot-list", "guest")
+                self.assertEqual(output.splitlines()[1].split()[:2], ["n" * length, "2026-11-22"])
+
+    def test_names_do_not_steer_the_terminal(self):
+        connect = self.serve(EVIL)
+        for words in (["snapshot-list", "guest"], ["snapshot-info", "guest", EVIL],
+                      ["snapshot-info", "guest", EVIL, "--json"],
+                      ["snapshot-info", "guest", EVIL + "x"]):
+            with self.subTest(words):
+                done = self.run_program(*connect, *words)
+                for line in (done.stdout + done.stderr).decode().splitlines():
+                    self.assertTrue(line.isprintable(), line)
 
     def test_descriptor_is_printed_as_it_is(self):
         output = self.run_ok(*self.connect, "snapshot-dumpxml", "guest", "snap")

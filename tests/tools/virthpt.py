@@ -19,6 +19,7 @@ main = taprunner.main
 PROGRAM = os.environ["VIRT_HPT"]
 STREAM = Path(os.environ["VIRT_HPT_STREAM"])
 TESTDATA = Path(os.environ["VIRT_HPT_TESTDATA"])
+STATEDIR = Path(os.environ["VIRT_HPT_STATEDIR"], "libvirt-hpt")
 COMPLETION = os.environ["VIRT_HPT_COMPLETION"]
 TESTTMP = os.environ.get("VIRT_HPT_TESTTMP")
 REGENERATE = os.environ.get("VIRT_HPT_TEST_REGENERATE_OUTPUT") == "1"
@@ -34,6 +35,16 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.dir = Path(tempfile.mkdtemp(prefix="virt-hpt-", dir=TESTTMP))
         self.addCleanup(shutil.rmtree, self.dir)
+
+    def forget_state(self, uuid):
+        """Removes at the end the empty directory that root's virt-hpt keeps for a domain."""
+        def remove():
+            for path in STATEDIR / uuid, STATEDIR:
+                try:
+                    path.rmdir()
+                except OSError:
+                    return
+        self.addCleanup(remove)
 
     def run_program(self, *words, **options):
         """The finished process; its output is bytes."""
