@@ -101,7 +101,7 @@ testCase(gconstpointer data)
     context.ramBytes = getNumber(group, "ramBytes");
     context.orderBytes = getNumber(group, "orderBytes");
     context.orderMaxBytes = getNumber(group, "orderMaxBytes");
-    context.plugged = (const VirtHptRamRange *)plugged->data;
+    context.plugged = (gconstpointer)plugged->data;
     context.nplugged = plugged->len;
     report = virtHptTableCheck(table, &context);
 

@@ -31,7 +31,7 @@ virtHptCheckContextInit(VirtHptCheckContext *context,
 
     *context = (VirtHptCheckContext){
         .ramBytes = known || !plugged ? ramBytes : 0,
-        .plugged = known ? (const VirtHptRamRange *)domain->memory->data : NULL,
+        .plugged = known ? (gconstpointer)domain->memory->data : NULL,
         .nplugged = known ? domain->memory->len : 0,
         .orderBytes = ramBytes,
         /* A stream does not say what memory could be plugged. */
