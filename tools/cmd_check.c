@@ -211,8 +211,11 @@ textFindings(VirtHptTool *tool, const CheckResult *result)
         }
         shown = 0;
     }
-    if (findings->len > 0 && !tool->quiet)
+    if (findings->len > 0 && !tool->quiet) {
         virtHptOutputPuts(tool->out, "\n");
+        virtHptOutputField(tool->out, _("Rules:"), _("what they mean: %1$s"),
+                           "virt-hpt check --explain RULE");
+    }
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * cmd_inspect.c: virt-hpt inspect: what an image or a record holds
+ * cmd_inspect.c: virt-hpt inspect: what an image, a record or a table's file holds
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -50,6 +50,16 @@ getImageFacts(const VirtHptSubject *subject, ImageFacts *facts)
 {
     gboolean saved;
 
+    if (subject->isTable) {
+        *facts = (ImageFacts){
+            .file = subject->path,
+            .kind = "table",
+            .kindText = _("an HPT alone"),
+            .format = "canonical",
+            .size = (guint64)subject->place->stat.st_size,
+        };
+        return;
+    }
     if (subject->image) {
         saved = subject->image->kind == VIRT_HPT_IMAGE_SAVE;
         facts->file = subject->path;
@@ -292,10 +302,11 @@ printText(VirtHptTool *tool,
     virtHptOutputField(tool->out, _("Image:"), "%s (%s, %s)", file, image->kindText, size);
     if (subject->ramBytes)
         virtHptOutputField(tool->out, _("Machine:"), _("%1$s, %2$s RAM"), machineText, ram);
-    else
+    else if (!subject->isTable)
         virtHptOutputField(tool->out, _("Machine:"), "%s", machineText);
     virtHptOutputField(tool->out, _("MMU:"), "%s", virtHptMmuGetName(subject->mmu));
-    textRecord(tool, subject, record);
+    if (!subject->isTable)
+        textRecord(tool, subject, record);
     if (subject->table)
         textTable(tool, subject->table, stats);
 }
@@ -314,7 +325,7 @@ virtHptCmdInspect(VirtHptTool *tool, int argc, char **argv)
     if (!virtHptOptionsParse(tool, NULL, argc, argv, &operands, &status))
         return status;
 
-    subject = virtHptToolOpen(tool, operands[0], &error);
+    subject = virtHptToolOpenTable(tool, operands[0], &error);
     if (!subject)
         return virtHptToolFail(tool, error);
 

@@ -16,7 +16,7 @@ static const VirtHptCommand commands[] = {
         "inspect",
         {"FILE"},
         N_("Show what an image or a record holds"),
-        N_("FILE is a save image, a memory snapshot, a migration stream or a record directory."),
+        N_("FILE is a save image, a memory snapshot, a migration stream, a record directory, or a file that holds a table alone."),
         virtHptCmdInspect,
     },
     {

@@ -365,6 +365,21 @@ class Tables(Case):
         self.run_ok("extract", "table", "-o", "again")
         self.assertEqual((self.dir / "again").read_bytes(), (self.dir / "table").read_bytes())
         self.run_ok("check", "table")
+        said, wanted = (self.run_json("inspect", path) for path in ("table", name))
+        self.assertEqual(said["hpt"], wanted["hpt"])
+        self.assertEqual(said["image"], {"file": "table", "kind": "table", "format": "canonical",
+                                         "size": (self.dir / "table").stat().st_size,
+                                         "machine": None, "ram": None})
+        said, wanted = (self.run_ok("inspect", path) for path in ("table", name))
+        self.assertRegex(said, r"\AImage: +table \(an HPT alone, .*\)\nMMU: +hash\n\n")
+        self.assertEqual(said.split("\n\n")[1:], wanted.split("\n\n")[1:])
+
+    def test_table_is_neither_recorded_nor_validated(self):
+        self.write("table", canonical(self.before))
+        for command in "record", "validate":
+            with self.subTest(command):
+                self.assertIn(self.run_program(command, "table").returncode, (FAILED, BAD))
+        self.assertEqual(sorted(os.listdir(self.dir)), ["a", "b", "table"])
 
     def test_findings_name_bytes_of_the_table(self):
         slot = max(self.before) + 0x80 * 8
