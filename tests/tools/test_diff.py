@@ -305,6 +305,14 @@ class Apply(Case):
     def test_image_is_no_delta(self):
         self.run_error("apply", "a", "b", "-o", "out", status=BAD, code="malformed")
 
+    def test_only_files_are_opened(self):
+        os.mkfifo(self.dir / "fifo")
+        delta = self.delta()
+        for words in ("apply", "a", "fifo", "-o", "out"), ("apply", "fifo", delta, "-o", "out"), \
+                ("diff", "a", "fifo"), ("diff", "/dev/null", "a"):
+            with self.subTest(words):
+                self.run_error(*words, status=UNSUPPORTED, code="unsupported")
+
     def test_nothing_is_replaced(self):
         delta = self.delta()
         content = (self.dir / delta).read_bytes()
