@@ -17,6 +17,7 @@
 
 #include "bench_table.h"
 #include "libvirt-hpt/htab_check.h"
+#include "libvirt-hpt/htab_delta.h"
 #include "libvirt-hpt/htab_diff.h"
 
 #define ROUNDS_MAX 101
@@ -35,6 +36,7 @@ typedef struct {
     VirtHptTable *table;
     VirtHptTable *other;
     GByteArray *stream;
+    GByteArray *delta; /* from other to table, once they differ */
     guint8 *copy;
     gsize copySize;
     gsize used; /* of copy, by the encoder */
@@ -128,6 +130,24 @@ diff(Bench *bench)
     g_autoptr(VirtHptDiff) result = virtHptTableDiff(bench->table, bench->other, 16, NULL);
 
     g_assert(result && virtHptDiffGetTotal(result) > 0);
+}
+
+static void
+encodeDelta(Bench *bench)
+{
+    bench->used = 0;
+    g_assert(virtHptTableEncodeDelta(bench->other, bench->table, copyOut, bench, NULL));
+}
+
+static void
+applyDelta(Bench *bench)
+{
+    g_autoptr(VirtHptDeltaReader) reader = virtHptDeltaReaderNew(bench->other);
+    VirtHptDeltaStats stats = {0};
+
+    g_assert(virtHptDeltaReaderFeed(reader, bench->delta->data, bench->delta->len, NULL));
+    g_assert(virtHptDeltaReaderFinish(reader, &stats, NULL));
+    g_assert(stats.set > 0 && stats.same == 0);
 }
 
 static int
@@ -234,10 +254,15 @@ runShape(const char *name, BenchShape shape)
     measure(&bench, "check", NULL, check, wire, tableBytes, "table", full ? 6 : 0);
     change(&bench);
     measure(&bench, "diff", NULL, diff, wire, tableBytes, "table", 0);
+    measure(&bench, "encode a delta", NULL, encodeDelta, wire, tableBytes, "table", 0);
+    bench.delta = g_byte_array_new();
+    g_byte_array_append(bench.delta, bench.copy, (guint)bench.used);
+    measure(&bench, "apply a delta", change, applyDelta, wire, tableBytes, "table", 0);
 
     virtHptTableFree(bench.table);
     virtHptTableFree(bench.other);
     g_byte_array_unref(bench.stream);
+    g_byte_array_unref(bench.delta);
     g_free(bench.copy);
 }
 
