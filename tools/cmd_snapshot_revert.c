@@ -12,6 +12,7 @@
 #include "json.h"
 #include "options.h"
 #include "progress.h"
+#include "qemu/qemu_capture.h"
 #include "snapshot.h"
 #include "snapshot_common.h"
 #include "text.h"
@@ -66,6 +67,8 @@ resultJson(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptReve
     virtHptJsonAddString(json, "outcome", outcomeName(result));
     virtHptJsonAddString(json, "validation", virtHptResultGetName(result->verdict->result));
     virtHptJsonAddBool(json, "running", result->running);
+    virtHptJsonAddBool(json, "resume_first",
+                       !virtHptCaptureCheckSpent(snapshot->guest->domain, NULL));
     virtHptJsonAddBool(json, "proved", diff && virtHptDiffGetTotal(diff) == 0);
     virtHptJsonAddString(json, "state_before", result->aside);
     virtHptJsonBeginArray(json, "differences");
@@ -117,12 +120,22 @@ differencesText(VirtHptTool *tool, const VirtHptRevertResult *result)
 }
 
 static void
+spentText(VirtHptTool *tool, const VirtHptSnapshot *snapshot)
+{
+    if (!virtHptCaptureCheckSpent(snapshot->guest->domain, NULL))
+        virtHptOutputPrintf(
+            tool->out, "%s\n",
+            _("Its QEMU can neither save it nor make another snapshot of it until it was resumed: virsh resume"));
+}
+
+static void
 resultText(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptRevertResult *result)
 {
     g_autofree char *name = virtHptTextEscape(snapshot->name);
 
     if (result->outcome == VIRT_HPT_REVERT_DIFFERS) {
         differencesText(tool, result);
+        spentText(tool, snapshot);
         return;
     }
     if (tool->quiet)
@@ -135,6 +148,7 @@ resultText(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptReve
                                         : _("Reverted to '%s'; the guest is paused."),
                         name);
     virtHptOutputPuts(tool->out, "\n");
+    spentText(tool, snapshot);
 }
 
 static VirtHptExit

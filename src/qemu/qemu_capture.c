@@ -64,6 +64,46 @@ isOver(const char *status)
 }
 
 static gboolean
+isSpent(const char *status)
+{
+    return g_str_equal(status, "postmigrate");
+}
+
+static gboolean
+refuseSpent(virDomain *domain, GError **error)
+{
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+        _("'%1$s' is paused since an earlier migration or capture, from where QEMU can neither migrate nor save it: resume it first"),
+        virDomainGetName(domain));
+    return FALSE;
+}
+
+/**
+ * virtHptCaptureCheckSpent:
+ * @domain: a domain
+ * @error: set where it is: %VIRT_HPT_ERROR_FAILED
+ *
+ * A guest that was paused when it was captured cannot be migrated, saved or captured again until it
+ * was resumed (QEMU 7.2 migration.c, migration_iteration_finish(); 10.0 brings the old state back).
+ * libvirt does not tell that state from any other paused one.
+ *
+ * Returns: %FALSE with @error set if that is so, else, and in doubt, %TRUE
+ */
+gboolean
+virtHptCaptureCheckSpent(virDomain *domain, GError **error)
+{
+    g_autofree char *status = NULL;
+    int state;
+
+    /* To ask QEMU marks the domain as tampered with: not without need */
+    if (virDomainGetState(domain, &state, NULL, 0) < 0 || state != VIR_DOMAIN_PAUSED)
+        return TRUE;
+    status = virtHptMonitorQueryString(domain, "query-status", "status", NULL);
+    return !status || !isSpent(status) || refuseSpent(domain, error);
+}
+
+static gboolean
 checkIdle(Capture *capture, GError **error)
 {
     g_autofree char *migration =
@@ -80,13 +120,8 @@ checkIdle(Capture *capture, GError **error)
                     virDomainGetName(capture->domain), migration);
         return FALSE;
     }
-    if (g_str_equal(capture->status, "postmigrate")) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-            _("'%1$s' is paused since an earlier migration or capture, from where QEMU cannot migrate it: resume it first"),
-            virDomainGetName(capture->domain));
-        return FALSE;
-    }
+    if (isSpent(capture->status))
+        return refuseSpent(capture->domain, error);
     if (!g_str_equal(capture->status, "running") && !g_str_equal(capture->status, "paused")) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
                     _("'%1$s' is neither running nor paused: QEMU calls its state '%2$s'"),

@@ -15,5 +15,6 @@ VirtHptStream *virtHptCapture(virDomain *domain,
                               const VirtHptStreamOptions *options,
                               guint timeout,
                               GError **error);
+gboolean virtHptCaptureCheckSpent(virDomain *domain, GError **error);
 
 G_END_DECLS

@@ -16,6 +16,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "qemu/qemu_capture.h"
 #include "snapshot/snapshot_backend.h"
 #include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_keep.h"
@@ -109,6 +110,8 @@ externalCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError 
     g_autoptr(virDomainSnapshot) created = NULL;
     unsigned int flags = 0;
 
+    if (!virtHptCaptureCheckSpent(guest->domain, error))
+        return FALSE;
     if (options->live)
         flags |= VIR_DOMAIN_SNAPSHOT_CREATE_LIVE;
     if (options->atomic)

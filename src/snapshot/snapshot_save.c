@@ -17,6 +17,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "full-read.h"
+#include "qemu/qemu_capture.h"
 #include "qemu/qemu_saveimage.h"
 #include "snapshot/snapshot_backend.h"
 
@@ -48,6 +49,8 @@ virtHptBackendOpenImage(const VirtHptSnapshot *snapshot, GError **error)
 static gboolean
 saveCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error)
 {
+    if (!virtHptCaptureCheckSpent(guest->domain, error))
+        return FALSE;
     if (virDomainSaveFlags(guest->domain, options->memory, NULL, 0) < 0)
         return virtHptLibvirtSetError(error, _("cannot save '%1$s' to '%2$s'"), guest->name,
                                       options->memory);
