@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "json.h"
@@ -121,6 +122,56 @@ parseDisk(VirtHptTool *tool, const char *text, GPtrArray *disks, VirtHptExit *st
     return TRUE;
 }
 
+/* Options of virsh's that make no snapshot with memory, or none that could be recorded */
+static const struct {
+    const char *name;
+    const char *reason;
+} refused[] = {
+    {"disk-only", N_("without memory there is no table to record: use virsh")},
+    {"halt", N_("end the guest when the snapshot was made: virsh destroy")},
+    {"no-metadata", N_("nobody could list the snapshot, or revert to it")},
+    {"print-xml", N_("use virsh, which prints the same")},
+    {"quiesce", N_("libvirt does that for snapshots without memory only: use virsh")},
+    {"reuse-external", N_("a file that is there already is never written over")},
+    {"validate", N_("the XML is not the user's")},
+};
+
+/* The options that are understood, and those that are refused with a reason */
+static GOptionEntry *
+allEntries(const GOptionEntry *own, gboolean *given)
+{
+    g_autoptr(GArray) entries = g_array_new(TRUE, TRUE, sizeof(GOptionEntry));
+
+    for (; own->long_name; own++)
+        g_array_append_val(entries, *own);
+    for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
+        GOptionEntry entry = {.long_name = refused[i].name,
+                              .flags = G_OPTION_FLAG_HIDDEN,
+                              .arg = G_OPTION_ARG_NONE,
+                              .arg_data = &given[i]};
+
+        g_array_append_val(entries, entry);
+    }
+    return (GOptionEntry *)(gpointer)g_array_free(g_steal_pointer(&entries), FALSE);
+}
+
+static gboolean
+checkRefused(VirtHptTool *tool, const gboolean *given, VirtHptExit *status)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(refused); i++) {
+        g_autoptr(GError) error = NULL;
+
+        if (!given[i])
+            continue;
+        error =
+            g_error_new(VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+                        _("--%1$s is not supported: %2$s"), refused[i].name, _(refused[i].reason));
+        *status = virtHptToolFail(tool, error);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static VirtHptExit
 printCreated(VirtHptTool *tool,
              const VirtHptSnapshot *snapshot,
@@ -205,11 +256,15 @@ virtHptCmdSnapshotCreateAs(VirtHptTool *tool, int argc, char **argv)
         {.long_name = NULL},
     };
     g_autoptr(GPtrArray) disks = g_ptr_array_new_with_free_func(diskSpecFree);
+    gboolean given[G_N_ELEMENTS(refused)] = {FALSE};
+    g_autofree GOptionEntry *all = allEntries(entries, given);
+    g_autofree char *name = NULL;
     g_auto(GStrv) operands = NULL;
     VirtHptCreateOptions options = {.disks = disks};
     VirtHptExit status;
 
-    if (!virtHptOptionsParse(tool, entries, argc, argv, &operands, &status))
+    if (!virtHptOptionsParse(tool, all, argc, argv, &operands, &status) ||
+        !checkRefused(tool, given, &status))
         return status;
     if (memspec && !parseMemory(tool, memspec, &memory, &status))
         return status;
@@ -217,7 +272,10 @@ virtHptCmdSnapshotCreateAs(VirtHptTool *tool, int argc, char **argv)
         if (!parseDisk(tool, *spec, disks, &status))
             return status;
     }
-    options.name = operands[1];
+    /* libvirt would choose the same */
+    if (!operands[1])
+        name = g_strdup_printf("%" PRId64, (gint64)(g_get_real_time() / G_USEC_PER_SEC));
+    options.name = name ? name : operands[1];
     options.description = description;
     options.memory = memory;
     options.live = live;

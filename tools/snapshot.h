@@ -27,9 +27,9 @@ VirtHptExit virtHptCmdSnapshotDelete(VirtHptTool *tool, int argc, char **argv);
 #define VIRT_HPT_SNAPSHOT_COMMANDS(func)                                                                                                                                                                  \
     {                                                                                                                                                                                                     \
         "snapshot-create-as",                                                                                                                                                                             \
-        {"DOMAIN", "NAME"},                                                                                                                                                                               \
+        {"DOMAIN", "[NAME]"},                                                                                                                                                                             \
         N_("Make an external snapshot of a domain, and record it"),                                                                                                                                       \
-        N_("Exit code: 0 made and recorded, 3 made, and not recorded."),                                                                                                                                  \
+        N_("Its name is the time in seconds if none is given. Exit code: 0 made and recorded, 3 made, and not recorded."),                                                                                \
         func,                                                                                                                                                                                             \
     },                                                                                                                                                                                                    \
         {                                                                                                                                                                                                 \

@@ -298,6 +298,22 @@ checkMemory(const char *path, GError **error)
     return FALSE;
 }
 
+/* libvirt refuses what it cannot make a file of, with a reason, and what XML cannot hold without.
+ */
+static gboolean
+checkName(const char *name, GError **error)
+{
+    gboolean ok = *name != '\0' && g_utf8_validate(name, -1, NULL);
+
+    for (const char *p = name; ok && *p; p++)
+        ok = !g_ascii_iscntrl(*p);
+    if (!ok)
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                    _("'%1$s' cannot name a snapshot: expected UTF-8 without control characters"),
+                    name);
+    return ok;
+}
+
 /**
  * virtHptSnapshotCreate:
  * @guest: a locked guest
@@ -311,7 +327,7 @@ checkMemory(const char *path, GError **error)
 VirtHptSnapshot *
 virtHptSnapshotCreate(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error)
 {
-    if (!checkMemory(options->memory, error) ||
+    if (!checkName(options->name, error) || !checkMemory(options->memory, error) ||
         !virtHptBackendExternal.create(guest, options, error))
         return NULL;
     return virtHptSnapshotLookup(guest, options->name, error);
