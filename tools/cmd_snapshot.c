@@ -244,6 +244,7 @@ static char *
 readDescriptor(const VirtHptSnapshot *snapshot, GError **error)
 {
     g_autoptr(VirtHptRecord) record = NULL;
+    g_autofree char *quoted = NULL;
     g_autoptr(GError) local = NULL;
 
     if (!virtHptSnapshotHasImage(snapshot, error))
@@ -251,12 +252,13 @@ readDescriptor(const VirtHptSnapshot *snapshot, GError **error)
     record = virtHptSnapshotFindRecord(snapshot, &local);
     if (record)
         return virtHptSnapshotDefFormat(record->def, NULL, error);
+    quoted = g_shell_quote(snapshot->image);
     if (local)
         g_propagate_error(error, g_steal_pointer(&local));
     else
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
                     _("snapshot '%1$s' has no record; to make one: virt-hpt record %2$s"),
-                    snapshot->name, snapshot->image);
+                    snapshot->name, quoted);
     return NULL;
 }
 
@@ -316,6 +318,37 @@ virtHptCmdSnapshotValidate(VirtHptTool *tool, int argc, char **argv)
     return virtHptVerdictPrint(tool, named.snapshot->image, verdict);
 }
 
+static void
+deletedJson(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const GPtrArray *left)
+{
+    g_autoptr(JsonBuilder) json = virtHptJsonNew();
+
+    virtHptJsonAddString(json, "domain", snapshot->guest->name);
+    virtHptJsonAddString(json, "name", snapshot->name);
+    virtHptJsonBeginArray(json, "left");
+    for (guint i = 0; i < left->len; i++)
+        json_builder_add_string_value(json, g_ptr_array_index(left, i));
+    json_builder_end_array(json);
+    virtHptJsonPrint(json, tool->out);
+}
+
+static void
+deletedText(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const GPtrArray *left)
+{
+    g_autofree char *name = virtHptTextEscape(snapshot->name);
+
+    if (tool->quiet)
+        return;
+    virtHptOutputPrintf(tool->out, _("Snapshot '%s' was deleted."), name);
+    virtHptOutputPuts(tool->out, "\n");
+    for (guint i = 0; i < left->len; i++) {
+        g_autofree char *path = virtHptTextEscape(g_ptr_array_index(left, i));
+
+        virtHptOutputPrintf(tool->out, _("'%s' was left; the domain does not use it."), path);
+        virtHptOutputPuts(tool->out, "\n");
+    }
+}
+
 VirtHptExit
 virtHptCmdSnapshotDelete(VirtHptTool *tool, int argc, char **argv)
 {
@@ -326,24 +359,17 @@ virtHptCmdSnapshotDelete(VirtHptTool *tool, int argc, char **argv)
         &metadata,  N_("Make libvirt forget it, and keep its files and its record"),
         NULL};
     g_auto(Named) named = {.guest = NULL};
+    g_autoptr(GPtrArray) left = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
 
     if (!openNamed(tool, argc, argv, VIRT_HPT_ACCESS_CHANGE, &own, &named, &status))
         return status;
-    if (!virtHptSnapshotDelete(named.snapshot, metadata, &error))
+    if (!virtHptSnapshotDelete(named.snapshot, metadata, &left, &error))
         return virtHptToolFail(tool, error);
-    if (tool->json) {
-        g_autoptr(JsonBuilder) json = virtHptJsonNew();
-
-        virtHptJsonAddString(json, "domain", named.guest->name);
-        virtHptJsonAddString(json, "name", named.snapshot->name);
-        virtHptJsonPrint(json, tool->out);
-    } else if (!tool->quiet) {
-        g_autofree char *name = virtHptTextEscape(named.snapshot->name);
-
-        virtHptOutputPrintf(tool->out, _("Snapshot '%s' was deleted."), name);
-        virtHptOutputPuts(tool->out, "\n");
-    }
+    if (tool->json)
+        deletedJson(tool, named.snapshot, left);
+    else
+        deletedText(tool, named.snapshot, left);
     return VIRT_HPT_EXIT_GOOD;
 }

@@ -354,10 +354,50 @@ virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
     return place ? virtHptRecordCreate(place, progress, progressOpaque, &outcome, error) : NULL;
 }
 
+/* A snapshot's memory, its record, and the disk layers that were made for it */
+static GPtrArray *
+filesOf(const VirtHptSnapshot *snapshot, const VirtHptRecord *record)
+{
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
+    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
+
+    g_ptr_array_add(files, g_strdup(snapshot->image));
+    if (record)
+        g_ptr_array_add(files, g_strdup(record->path));
+    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        gboolean block;
+        char *layer = virtHptDiskSource(disk, &block);
+
+        if (layer)
+            g_ptr_array_add(files, layer);
+    }
+    return files;
+}
+
+/* Drops from @files what is not there, and what the guest uses or will use when it starts. */
+static void
+keepUnused(GPtrArray *files, VirtHptGuest *guest)
+{
+    g_autoptr(xmlDoc) now = virtHptGuestReadDomain(guest, 0, NULL);
+    g_autoptr(xmlDoc) next = virtHptGuestReadDomain(guest, VIR_DOMAIN_XML_INACTIVE, NULL);
+
+    for (guint i = files->len; i > 0; i--) {
+        const char *path = g_ptr_array_index(files, i - 1);
+        struct stat st;
+
+        if (lstat(path, &st) < 0 || (now && virtHptDomainHasLayer(now, path)) ||
+            (next && virtHptDomainHasLayer(next, path)))
+            g_ptr_array_remove_index(files, i - 1);
+    }
+}
+
 /**
  * virtHptSnapshotDelete:
  * @snapshot: a snapshot of a locked guest
  * @keepFiles: whether libvirt shall only forget it
+ * @left: (out) (element-type utf8): files of it that are still there and that the domain does not
+ *   use
  * @error: set on failure
  *
  * Deletes a snapshot, and then its record, which says nothing without it.
@@ -365,15 +405,23 @@ virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptSnapshotDelete(VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
+virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
+                      gboolean keepFiles,
+                      GPtrArray **left,
+                      GError **error)
 {
     g_autoptr(VirtHptRecord) record = NULL;
+    g_autoptr(GPtrArray) files = NULL;
 
     if (!virtHptSnapshotHasImage(snapshot, error))
         return FALSE;
     /* Found by the image, which is gone afterwards; a record that cannot be read stays. */
     record = virtHptSnapshotFindRecord(snapshot, NULL);
-    if (!snapshot->backend->remove(snapshot, keepFiles, error))
+    files = filesOf(snapshot, record);
+    if (!snapshot->backend->remove(snapshot, keepFiles, error) ||
+        (record && !keepFiles && !virtHptRecordDelete(record, error)))
         return FALSE;
-    return !record || keepFiles || virtHptRecordDelete(record, error);
+    keepUnused(files, snapshot->guest);
+    *left = g_steal_pointer(&files);
+    return TRUE;
 }

@@ -33,7 +33,10 @@ VirtHptRecord *virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
                                      VirtHptProgressFunc progress,
                                      gpointer progressOpaque,
                                      GError **error);
-gboolean virtHptSnapshotDelete(VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error);
+gboolean virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
+                               gboolean keepFiles,
+                               GPtrArray **left,
+                               GError **error);
 
 /**
  * VirtHptSayFunc:

@@ -337,23 +337,6 @@ externalSettle(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
-/* Whether a disk of @domain, or a layer that it lies above, is the file @path. */
-static gboolean
-hasLayer(const xmlDoc *domain, const char *path)
-{
-    for (xmlNode *disk = virtHptDomainFirstDisk(domain); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        for (xmlNode *layer = disk; layer; layer = virtHptXmlChild(layer, "backingStore")) {
-            gboolean block;
-            g_autofree char *source = virtHptDiskSource(layer, &block);
-
-            if (g_strcmp0(source, path) == 0)
-                return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* Whether the domain's disks lie no more above the layers that the snapshot made.  After a revert
  * they do not, and libvirt before 9.9.0, which was not told, could not merge anything. */
 static gboolean
@@ -368,7 +351,7 @@ isAbandoned(const VirtHptSnapshot *snapshot)
         gboolean block;
         g_autofree char *layer = virtHptDiskSource(disk, &block);
 
-        if (layer && hasLayer(domain, layer))
+        if (layer && virtHptDomainHasLayer(domain, layer))
             return FALSE;
     }
     return domain != NULL;

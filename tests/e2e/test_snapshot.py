@@ -67,9 +67,89 @@ class Snapshot(SnapshotCase):
         self.assertEqual([(one["name"], one["record"]) for one in listed], [("plain", "none")])
         self.expect(GOOD, "snapshot-info", NAME, "plain")
         self.expect(GOOD, "snapshot-validate", NAME, "plain")
-        self.expect(COULD_NOT, "snapshot-dumpxml", NAME, "plain")
+        self.assertIn("virt-hpt record", self.expect(COULD_NOT, "snapshot-dumpxml", NAME, "plain").err)
         self.expect(GOOD, "snapshot-revert", NAME, "plain", "--prove")
         self.assert_alive()
+        self.expect(GOOD, "record", memory)
+        self.assertIn("present", self.expect(GOOD, "snapshot-list", NAME).out)
+        self.expect(GOOD, "snapshot-dumpxml", NAME, "plain")
+        verdict = self.expect(GOOD, "snapshot-validate", NAME, "plain", "--json").json()
+        self.assertEqual(verdict["levels"]["record"], "passed")
+        self.expect(GOOD, "snapshot-revert", NAME, "plain", "--prove")
+        self.assert_alive()
+
+    def test_guest_goes_to_one_snapshot_and_then_to_a_later_one(self) -> None:
+        first = self.create("one")
+        self.guest.console.wait_count(4)
+        second = self.create("two")
+        self.assertGreater(second, first + 2)
+        self.expect(GOOD, "snapshot-revert", NAME, "one")
+        self.assertLessEqual(self.assert_alive()[0], first + 2)
+        self.assertNotIn(second, self.counts_on_disk())
+        self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
+        self.assertGreaterEqual(self.assert_alive()[0], second)
+        self.assertIn(second - 1, self.counts_on_disk())
+        self.expect(GOOD, "snapshot-revert", NAME, "one", "--prove")
+        self.assertLessEqual(self.assert_alive()[0], first + 2)
+
+    def test_odd_names_are_kept_as_they_are(self) -> None:
+        names = ["100%20 b", "ü & <'\">", "-dash"]
+        for name in names:
+            self.guest.console.settle()
+            layer = self.guest.disk.with_name(f"odd{names.index(name)}")
+            made = self.expect(GOOD, "snapshot-create-as", NAME, "--json", "--diskspec",
+                               f"vda,file={layer}", "--", name).json()
+            self.assertEqual(made["name"], name)
+            self.addCleanup(self.expect, GOOD, "snapshot-delete", NAME, "--metadata", "--", name)
+            self.assertEqual(Path(made["memory"]).parent, self.guest.disk.parent)
+        listed = self.expect(GOOD, "snapshot-list", NAME, "--json").json()["snapshots"]
+        self.assertEqual([(one["name"], one["record"]) for one in listed],
+                         [(name, "present") for name in names])
+        for name in names:
+            self.expect(GOOD, "snapshot-validate", NAME, "--", name)
+        self.expect(GOOD, "snapshot-revert", NAME, "--", names[1])
+        self.assert_alive()
+        for name in ("", "..", "a/b", "a\nb", "a\x1bb"):
+            result = self.expect(COULD_NOT, "snapshot-create-as", NAME, "--", name)
+            self.assertNotIn("\x1b", result.text)
+        listed = self.expect(GOOD, "snapshot-list", NAME, "--json").json()["snapshots"]
+        self.assertEqual([one["name"] for one in listed], names)
+
+    def test_snapshot_without_a_name_gets_one(self) -> None:
+        self.guest.console.settle()
+        name = self.expect(GOOD, "snapshot-create-as", NAME, "--json").json()["name"]
+        self.assertAlmostEqual(int(name), time.time(), delta=120)
+        self.expect(GOOD, "snapshot-info", NAME, name)
+
+    def test_options_of_virsh_that_are_not_supported_say_why(self) -> None:
+        for option in ("--disk-only", "--halt", "--no-metadata", "--print-xml", "--quiesce",
+                       "--reuse-external", "--validate"):
+            result = self.expect(UNSUPPORTED, "snapshot-create-as", NAME, "x", option)
+            self.assertIn(option, result.err)
+        self.assertEqual(self.guest.host.virsh("snapshot-list", "--name", NAME).strip(), "")
+
+    def test_proved_and_paused_guest_is_saved_after_a_resume_if_told_so(self) -> None:
+        self.create("target")
+        result = self.expect(GOOD, "snapshot-revert", NAME, "target", "--prove", "--paused",
+                             "--json").json()
+        if result["resume_first"]:
+            refused = self.expect(COULD_NOT, "snapshot-create-as", NAME, "second")
+            self.assertIn("resume", refused.err)
+            refused = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
+            self.assertIn("resume", refused.err)
+            self.assertEqual(self.guest.state(), "paused")
+            self.guest.host.virsh("resume", NAME)
+        self.expect(GOOD, "snapshot-create-as", NAME, "second")
+        if not result["resume_first"]:
+            self.guest.host.virsh("resume", NAME)
+        self.assert_alive()
+
+    def test_delete_names_the_files_that_are_left(self) -> None:
+        self.create("gone")
+        layer, memory = self.current_disk(), self.memory_of("gone")
+        left = self.expect(GOOD, "snapshot-delete", NAME, "gone", "--metadata", "--json").json()
+        self.assertEqual(set(left["left"]), {str(memory), f"{memory}.hpt"})
+        self.assertTrue(layer.exists())
 
     def test_damaged_snapshot_is_refused_and_the_guest_never_notices(self) -> None:
         self.create("damaged")
