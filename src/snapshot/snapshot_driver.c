@@ -66,7 +66,8 @@ snapshotNew(VirtHptGuest *guest, virDomainSnapshot *handle, GError **error)
     snapshot->guest = guest;
     snapshot->handle = handle;
     snapshot->name = g_strdup(virDomainSnapshotGetName(handle));
-    xml = virDomainSnapshotGetXMLDesc(handle, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    /* Who may only look is not told secrets. */
+    xml = virDomainSnapshotGetXMLDesc(handle, guest->readOnly ? 0 : VIR_DOMAIN_SNAPSHOT_XML_SECURE);
     if (!xml) {
         virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), snapshot->name);
         return NULL;

@@ -48,6 +48,23 @@ lookup(virConnect *connection, const char *name, GError **error)
     return domain;
 }
 
+/* Who may not change anything may look: libvirt has a socket for that which all may use. */
+static virConnect *
+connectTo(const char *uri, gboolean *readOnly, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    virConnect *connection = virConnectOpen(uri);
+
+    *readOnly = !connection;
+    if (connection)
+        return connection;
+    virtHptLibvirtSetError(&local, _("cannot connect to libvirt"));
+    connection = virConnectOpenReadOnly(uri);
+    if (!connection)
+        g_propagate_error(error, g_steal_pointer(&local));
+    return connection;
+}
+
 /**
  * virtHptGuestOpen:
  * @uri: (nullable): libvirt's connection URI, or %NULL for its default
@@ -63,11 +80,9 @@ virtHptGuestOpen(const char *uri, const char *domain, GError **error)
     unsigned long version;
 
     guest->stateDir = -1;
-    guest->connection = virConnectOpen(uri);
-    if (!guest->connection) {
-        virtHptLibvirtSetError(error, _("cannot connect to libvirt"));
+    guest->connection = connectTo(uri, &guest->readOnly, error);
+    if (!guest->connection)
         return NULL;
-    }
     guest->domain = lookup(guest->connection, domain, error);
     if (!guest->domain)
         return NULL;
@@ -97,10 +112,21 @@ checkLocal(const VirtHptGuest *guest, GError **error)
     return FALSE;
 }
 
+static gboolean
+checkWritable(const VirtHptGuest *guest, GError **error)
+{
+    if (!guest->readOnly)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                _("libvirt lets this user look at '%1$s', and not change it"), guest->name);
+    return FALSE;
+}
+
 /**
  * virtHptGuestLock:
  * @guest: a guest
- * @error: set on failure: %VIRT_HPT_ERROR_FAILED where another process has it,
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED where another process has it, or libvirt lets the
+ *   user only look,
  *   %VIRT_HPT_ERROR_UNSUPPORTED where it is on another host, or what virtHptStateDirOpen() sets
  *
  * Keeps others who use this library from changing the domain, until @guest is freed or this process
@@ -113,7 +139,7 @@ virtHptGuestLock(VirtHptGuest *guest, GError **error)
 {
     if (guest->locked)
         return TRUE;
-    if (!checkLocal(guest, error))
+    if (!checkLocal(guest, error) || !checkWritable(guest, error))
         return FALSE;
     if (guest->stateDir < 0) {
         guest->stateDir = virtHptStateDirOpen(guest->uuid, TRUE, error);

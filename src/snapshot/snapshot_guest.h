@@ -19,6 +19,7 @@ G_BEGIN_DECLS
  * @stateDir: the domain's directory under the state directory, open, or -1 before it is locked
  * @statePath: its path
  * @locked: whether nobody else who uses this library changes the domain meanwhile
+ * @readOnly: whether libvirt lets this user look at it only
  * @revertsExternal: whether this libvirt itself reverts to external snapshots (9.9.0)
  */
 typedef struct {
@@ -29,6 +30,7 @@ typedef struct {
     int stateDir;
     char *statePath;
     gboolean locked;
+    gboolean readOnly;
     gboolean revertsExternal;
 } VirtHptGuest;
 

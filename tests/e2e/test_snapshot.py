@@ -6,7 +6,10 @@ Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
 import subprocess
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -217,6 +220,27 @@ class Snapshot(SnapshotCase):
         self.assertIn("dry-run-unwanted", result.err)
         self.assertNotEqual(guest.domain.ID(), before)
         self.assertEqual(guest.state(), "running")
+
+    def test_user_whom_libvirt_lets_look_only_can_look(self) -> None:
+        self.create("seen")
+        with tempfile.TemporaryDirectory() as copies:
+            Path(copies).chmod(0o755)
+            for name in ("virt-hpt", "virt-hpt-snapshot"):
+                shutil.copy(CONTEXT.tool.with_name(name), copies)
+            def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+                return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                       f"{copies}/virt-hpt", "-c", URI, *arguments], check=False,
+                                      capture_output=True, text=True, cwd="/")
+            listed = run("snapshot-list", NAME, "--json")
+            self.assertEqual(listed.returncode, GOOD, listed)
+            self.assertEqual([one["name"] for one in json.loads(listed.stdout)["snapshots"]],
+                             ["seen"])
+            self.assertEqual(run("snapshot-info", NAME, "seen").returncode, GOOD)
+            for command in ("snapshot-create-as", "snapshot-revert", "snapshot-delete"):
+                refused = run(command, NAME, "seen")
+                self.assertEqual(refused.returncode, COULD_NOT, refused)
+                self.assertIn("look", refused.stderr)
+        self.assert_alive()
 
     def test_what_is_not_external_is_unsupported(self) -> None:
         self.expect(UNSUPPORTED, "snapshot-create-as", NAME, "internal", "--memspec",
