@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "conf/domain_conf.h"
+#include "conf/xml_util.h"
 
 typedef struct {
     const char *name;
@@ -137,6 +138,44 @@ testManyDevices(void)
     }
 }
 
+/* @n elements, named "a0", "a1" and so on up to @names */
+static void
+testLimit(guint n, guint names, const char *expected)
+{
+    g_autoptr(GString) xml = g_string_new("<domain>");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtHptDomainDef) def = NULL;
+
+    for (guint i = 0; i < n; i++)
+        g_string_append_printf(xml, "<a%u/>", i % names);
+    g_string_append(xml, "</domain>");
+    def = virtHptDomainDefParse(xml->str, xml->len, "test", &error);
+    if (!expected) {
+        g_assert_no_error(error);
+        g_assert_nonnull(def);
+        return;
+    }
+    g_assert_null(def);
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_LIMIT);
+    g_assert_cmpstr(error->message, ==, expected);
+}
+
+/* The root and its end tag are two of them */
+static void
+testManyNodes(void)
+{
+    testLimit(VIRT_HPT_XML_DOMAIN_NODES_MAX - 2, 100, NULL);
+    testLimit(VIRT_HPT_XML_DOMAIN_NODES_MAX - 1, 100,
+              "test:1: the document has more than 131072 nodes");
+}
+
+static void
+testManyNames(void)
+{
+    testLimit(100000, 20000, NULL);
+    testLimit(100000, 100000, "test:1: the names in the document have more than 262144 bytes");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -147,5 +186,7 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &cases[i], testCase);
     }
     g_test_add_func("/conf/domain/memory-more-devices-than-slots", testManyDevices);
+    g_test_add_func("/conf/domain/more-nodes-than-a-domain-has", testManyNodes);
+    g_test_add_func("/conf/domain/more-names-than-a-domain-has", testManyNames);
     return g_test_run();
 }

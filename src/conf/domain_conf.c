@@ -11,9 +11,6 @@
 #include "conf/domain_conf.h"
 #include "conf/xml_read.h"
 
-/* As much as a save image's header may hold */
-#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
-
 /* QEMU's machines have at most this many slots for memory (docs/memory-hotplug.txt) */
 #define MEMORY_DEVICES_MAX 256
 
@@ -148,7 +145,7 @@ VirtHptDomainDef *
 virtHptDomainDefParse(const char *xml, gsize length, const char *origin, GError **error)
 {
     g_autoptr(VirtHptDomainDef) def = g_new0(VirtHptDomainDef, 1);
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, length, DOMAIN_XML_MAX, origin, error);
+    g_autoptr(xmlDoc) doc = virtHptXmlParseDomain(xml, length, origin, error);
     g_autofree char *uuid = NULL;
     xmlNode *root;
 

@@ -19,9 +19,6 @@
 #include "conf/dryrun_rules.h"
 #include "conf/xml_read.h"
 
-/* As much as a save image's header may hold */
-#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
-
 #define WORD_MAX 64
 
 /* A CPU of TCG that runs guests of POWER8 and POWER9 (compatibility mode) */
@@ -406,7 +403,7 @@ virtHptDryRunDefNew(const char *xml,
                     GError **error)
 {
     g_autoptr(VirtHptDryRunDef) def = g_new0(VirtHptDryRunDef, 1);
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, length, DOMAIN_XML_MAX, origin, error);
+    g_autoptr(xmlDoc) doc = virtHptXmlParseDomain(xml, length, origin, error);
     g_autoptr(xmlDoc) built = NULL;
     VirtHptDryRunContext context = {.origin = origin, .host = host, .def = def};
     xmlNode *domain;

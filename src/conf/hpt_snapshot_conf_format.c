@@ -214,8 +214,7 @@ virtHptSnapshotAddDomain(xmlNode *root, const char *domainXml, GError **error)
 
     if (!domainXml)
         return TRUE;
-    doc = virtHptXmlParse(domainXml, strlen(domainXml), VIRT_HPT_SNAPSHOT_XML_MAX, _("domain XML"),
-                          error);
+    doc = virtHptXmlParseDomain(domainXml, strlen(domainXml), _("domain XML"), error);
     if (!doc)
         return FALSE;
     domain = xmlDocGetRootElement(doc);

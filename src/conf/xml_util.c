@@ -10,6 +10,8 @@
  *  - UTF-8 whatever its declaration says, so that no converter runs and a scan of the bytes
  *    sees the same markup as the parser;
  *  - no DOCTYPE: without one there are no entities but the five of XML, and no default values;
+ *  - no more nodes and no more different names than documents of ours have, and texts are not
+ *    interned (XML_PARSE_NODICT);
  *  - no XInclude, no network, no catalogues: the options that would use them are not set;
  *  - XML_PARSE_HUGE stays off: the parser refuses elements nested deeper than 256 and texts above
  *    10 MB.  libxml2's validator, serialiser and xmlFreeDoc() recurse with the depth of the tree:
@@ -26,6 +28,10 @@
 
 /* The longest piece of input that a message quotes, in bytes */
 #define QUOTE_MAX 160
+
+/* The most bytes that all different names may have, roughly: before libxml2 2.12 the table of names
+ * stops to grow at 16384 buckets, so that each further one makes all lookups slower */
+#define NAMES_MAX (256 * 1024)
 
 /* What happened in one run of the parser, hung on its context */
 typedef struct {
@@ -137,7 +143,11 @@ virtHptXmlCheckText(const char *text, const char *what, GError **error)
  * count of a tag anew and no tag can hide, neither in a comment nor behind a quote; what is counted
  * inside a comment or CDATA is counted too much, never too little. */
 static gboolean
-virtHptXmlCheckCost(const char *xml, gsize length, const char *origin, GError **error)
+virtHptXmlCheckCost(const char *xml,
+                    gsize length,
+                    guint nodesMax,
+                    const char *origin,
+                    GError **error)
 {
     guint64 nodes = 0;
     guint attributes = 0;
@@ -184,9 +194,9 @@ virtHptXmlCheckCost(const char *xml, gsize length, const char *origin, GError **
                                VIRT_HPT_XML_NAMESPACES_MAX);
             return FALSE;
         }
-        if (nodes > VIRT_HPT_XML_NODES_MAX) {
+        if (nodes > nodesMax) {
             virtHptXmlSetError(error, VIRT_HPT_ERROR_LIMIT, origin, line,
-                               _("the document has more than %1$d nodes"), VIRT_HPT_XML_NODES_MAX);
+                               _("the document has more than %1$u nodes"), nodesMax);
             return FALSE;
         }
     }
@@ -197,6 +207,7 @@ static gboolean
 virtHptXmlCheckBytes(const char *xml,
                      gsize length,
                      gsize maxLength,
+                     guint nodesMax,
                      const char *origin,
                      GError **error)
 {
@@ -218,7 +229,7 @@ virtHptXmlCheckBytes(const char *xml,
                            (guint)(guint8)*end, (gsize)(end - xml));
         return FALSE;
     }
-    return virtHptXmlCheckCost(xml, length, origin, error);
+    return virtHptXmlCheckCost(xml, length, nodesMax, origin, error);
 }
 
 /* Keeps the first error: those that follow are mostly its consequences */
@@ -249,6 +260,51 @@ virtHptXmlRefuseDoctype(void *opaque,
     xmlStopParser(context);
 }
 
+/* Returns the tree of a document whose cost was found to be bounded, or NULL with @error set */
+static xmlDoc *
+virtHptXmlParseChecked(const char *xml, gsize length, const char *origin, GError **error)
+{
+    /* XML_PARSE_NOERROR would silence the handler too in libxml2 2.13; with the handler
+     * nothing is printed */
+    const int options = XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_IGNORE_ENC |
+                        XML_PARSE_BIG_LINES | XML_PARSE_NODICT;
+    g_autoptr(xmlParserCtxt) context = NULL;
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autofree char *message = NULL;
+    ParseState state = {0};
+
+    xmlInitParser();
+    context = xmlNewParserCtxt();
+    if (!context)
+        g_error("%s: out of memory", G_STRLOC);
+    context->_private = &state;
+    context->sax->serror = virtHptXmlNoteError;
+    context->sax->internalSubset = virtHptXmlRefuseDoctype;
+    xmlDictSetLimit(context->dict, NAMES_MAX);
+
+    doc = xmlCtxtReadMemory(context, xml, (int)length, NULL, "UTF-8", options);
+    context->_private = NULL;
+    message = g_steal_pointer(&state.message);
+
+    if (state.doctype || (doc && (doc->intSubset || doc->extSubset))) {
+        virtHptXmlSetError(error, VIRT_HPT_ERROR_MALFORMED, origin, state.line,
+                           _("the document has a document type declaration: expected none"));
+        return NULL;
+    }
+    if ((!doc || message) && xmlDictGetUsage(context->dict) > NAMES_MAX) {
+        virtHptXmlSetError(error, VIRT_HPT_ERROR_LIMIT, origin, state.line,
+                           _("the names in the document have more than %1$d bytes"), NAMES_MAX);
+        return NULL;
+    }
+    /* An unbound namespace prefix is an error that leaves a tree */
+    if (!doc || message || !xmlDocGetRootElement(doc)) {
+        virtHptXmlSetError(error, VIRT_HPT_ERROR_MALFORMED, origin, state.line,
+                           _("not well-formed XML: %1$s"), message ? message : _("unknown error"));
+        return NULL;
+    }
+    return g_steal_pointer(&doc);
+}
+
 /**
  * virtHptXmlParse:
  * @xml: the document; need not end in NUL
@@ -265,42 +321,31 @@ virtHptXmlRefuseDoctype(void *opaque,
 xmlDoc *
 virtHptXmlParse(const char *xml, gsize length, gsize maxLength, const char *origin, GError **error)
 {
-    /* XML_PARSE_NOERROR would silence the handler too in libxml2 2.13; with the handler
-     * nothing is printed */
-    const int options =
-        XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_IGNORE_ENC | XML_PARSE_BIG_LINES;
-    g_autoptr(xmlParserCtxt) context = NULL;
-    g_autoptr(xmlDoc) doc = NULL;
-    g_autofree char *message = NULL;
-    ParseState state = {0};
-
-    if (!virtHptXmlCheckBytes(xml, length, MIN(maxLength, G_MAXINT), origin, error))
+    if (!virtHptXmlCheckBytes(xml, length, MIN(maxLength, G_MAXINT), VIRT_HPT_XML_NODES_MAX, origin,
+                              error))
         return NULL;
+    return virtHptXmlParseChecked(xml, length, origin, error);
+}
 
-    xmlInitParser();
-    context = xmlNewParserCtxt();
-    if (!context)
-        g_error("%s: out of memory", G_STRLOC);
-    context->_private = &state;
-    context->sax->serror = virtHptXmlNoteError;
-    context->sax->internalSubset = virtHptXmlRefuseDoctype;
-
-    doc = xmlCtxtReadMemory(context, xml, (int)length, NULL, "UTF-8", options);
-    context->_private = NULL;
-    message = g_steal_pointer(&state.message);
-
-    if (state.doctype || (doc && (doc->intSubset || doc->extSubset))) {
-        virtHptXmlSetError(error, VIRT_HPT_ERROR_MALFORMED, origin, state.line,
-                           _("the document has a document type declaration: expected none"));
+/**
+ * virtHptXmlParseDomain:
+ * @xml: a domain's XML; need not end in NUL
+ * @length: bytes
+ * @origin: where it comes from, for messages, or %NULL
+ * @error: return location for an error
+ *
+ * Parses an untrusted document as virtHptXmlParse() does, within the bounds of a domain's XML: some
+ * ten megabytes of short elements would otherwise become a tree of hundreds.
+ *
+ * Returns: (transfer full): the tree, or %NULL with @error set
+ */
+xmlDoc *
+virtHptXmlParseDomain(const char *xml, gsize length, const char *origin, GError **error)
+{
+    if (!virtHptXmlCheckBytes(xml, length, VIRT_HPT_XML_DOMAIN_MAX, VIRT_HPT_XML_DOMAIN_NODES_MAX,
+                              origin, error))
         return NULL;
-    }
-    /* An unbound namespace prefix is an error that leaves a tree */
-    if (!doc || message || !xmlDocGetRootElement(doc)) {
-        virtHptXmlSetError(error, VIRT_HPT_ERROR_MALFORMED, origin, state.line,
-                           _("not well-formed XML: %1$s"), message ? message : _("unknown error"));
-        return NULL;
-    }
-    return g_steal_pointer(&doc);
+    return virtHptXmlParseChecked(xml, length, origin, error);
 }
 
 /**

@@ -17,8 +17,15 @@
 
 G_BEGIN_DECLS
 
-/* The most nodes a document may have, attributes among them: bounds the memory of its tree */
+/* The most nodes a document may have, attributes and end tags among them: bounds the memory of its
+ * tree */
 #define VIRT_HPT_XML_NODES_MAX 1048576
+
+/* The same for the XML of a domain: one with 2000 disks has a third of it.  And its most bytes:
+ * what the header of a save image may hold */
+#define VIRT_HPT_XML_DOMAIN_NODES_MAX 131072
+#define VIRT_HPT_XML_DOMAIN_MAX ((gsize)16 * 1024 * 1024)
+
 /* The most attributes an element may have: libxml2 before 2.12 compares each with each */
 #define VIRT_HPT_XML_ATTRIBUTES_MAX 64
 
@@ -38,6 +45,7 @@ xmlDoc *virtHptXmlParse(const char *xml,
                         gsize maxLength,
                         const char *origin,
                         GError **error);
+xmlDoc *virtHptXmlParseDomain(const char *xml, gsize length, const char *origin, GError **error);
 char *virtHptXmlFormatNode(xmlNode *node, GError **error);
 
 char *virtHptXmlQuote(const char *text);

@@ -13,9 +13,6 @@
 #include "conf/xml_read.h"
 #include "snapshot/snapshot_disks.h"
 
-/* As much as a save image's header may hold */
-#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
-
 /**
  * virtHptGuestReadDomain:
  * @guest: a guest
@@ -33,7 +30,7 @@ virtHptGuestReadDomain(VirtHptGuest *guest, unsigned int flags, GError **error)
         virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
         return NULL;
     }
-    return virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, guest->name, error);
+    return virtHptXmlParseDomain(xml, strlen(xml), guest->name, error);
 }
 
 /**

@@ -21,9 +21,6 @@
 
 #define NAMES_MAX 10000
 
-/* Domain XML is libvirt's own, and bounded as it is in images */
-#define DOMAIN_XML_MAX ((gsize)16 * 1024 * 1024)
-
 /**
  * virtHptOverlayNew:
  * @target: the disk, as the domain's XML names it
@@ -220,7 +217,7 @@ editDisk(xmlNode *disk, const VirtHptOverlay *overlay)
 char *
 virtHptOverlayEditDomain(const char *xml, const GPtrArray *overlays, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), DOMAIN_XML_MAX, "domain", error);
+    g_autoptr(xmlDoc) doc = virtHptXmlParseDomain(xml, strlen(xml), "domain", error);
     xmlNode *root;
     xmlNode *devices;
 
