@@ -18,10 +18,15 @@ NAME = "snapshot"
 
 
 @lru_cache(maxsize=None)
+def shared_host() -> LibvirtHost:
+    """The libvirtd of all tests; there is room for one.  The sandbox ends it with everything in it."""
+    return LibvirtHost(CONTEXT.work / "host").__enter__()
+
+
+@lru_cache(maxsize=None)
 def shared_guest() -> LibvirtGuest:
-    """One guest for all tests: it boots once.  The sandbox ends it with everything in it."""
-    host = LibvirtHost(CONTEXT.work / "snapshot-host").__enter__()
-    guest = host.define(Config(NAME))
+    """One guest for all tests: it boots once."""
+    guest = shared_host().define(Config(NAME))
     guest.start()
     guest.wait_ready()
     return guest

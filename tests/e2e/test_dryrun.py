@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from . import images
-from .libvirthost import LibvirtHost
+from .snapshotcase import shared_host
 from .support import (BAD, CONTEXT, GOOD, UNSUPPORTED, WARNINGS, Result, TestCase, copy, each,
                       image, run_tool)
 
@@ -290,34 +290,34 @@ class DryRun(DryRunTestCase):
         record = self.small()
         seen: set[str] = set()
         done = threading.Event()
-        with LibvirtHost(self.work / "host") as host:
-            before = {domain.name() for domain in host.connection.listAllDomains()}
+        host = shared_host()
+        before = {domain.name() for domain in host.connection.listAllDomains()}
 
-            def look() -> None:
-                while not done.is_set():
-                    seen.update(domain.name() for domain in host.connection.listAllDomains())
-                    seen.update(host.virsh("list", "--all", "--name").split())
-            watcher = threading.Thread(target=look)
-            watcher.start()
-            try:
-                for _ in range(5):
-                    self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
-            finally:
-                done.set()
-                watcher.join()
+        def look() -> None:
+            while not done.is_set():
+                seen.update(domain.name() for domain in host.connection.listAllDomains())
+                seen.update(host.virsh("list", "--all", "--name").split())
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            for _ in range(5):
+                self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+        finally:
+            done.set()
+            watcher.join()
         self.assertEqual(before, seen | before)
 
     def test_guest_with_offloads_is_restorable(self) -> None:
         if not os.path.exists("/dev/net/tun"):
             self.skipTest("no /dev/net/tun")
-        with LibvirtHost(self.work / "host") as host:
-            guest = host.define(images.LV8)
-            xml = guest.xml().replace("<interface type='user'>", "<interface type='ethernet'>")
-            host.connection.defineXML(xml)
-            guest.start()
-            guest.wait_ready()
-            path = guest.save(self.work / "tap.save")
-            guest.undefine()
+        host = shared_host()
+        guest = host.define(images.LV8)
+        xml = guest.xml().replace("<interface type='user'>", "<interface type='ethernet'>")
+        host.connection.defineXML(xml)
+        guest.start()
+        guest.wait_ready()
+        path = guest.save(self.work / "tap.save")
+        guest.undefine()
         self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, path))
         # Without a tap device behind it the card does not offer what the guest uses
         set_xml(path, replaced("<interface type='ethernet'>", "<interface type='user'>"))

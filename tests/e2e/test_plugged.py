@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import images, oracle
-from .libvirthost import LibvirtHost
+from .snapshotcase import shared_host
 from .support import GOOD, TestCase
 from .test_dryrun import replaced, set_xml
 
@@ -27,16 +27,16 @@ class Plugged(TestCase):
 
     def save(self) -> Path:
         """A save image of such a guest."""
-        with LibvirtHost(self.work / "host") as host:
-            config = replace(images.LV8, name="plugged", max_mem_mib=4 * images.LV8.mem_mib)
-            guest = host.define(config)
-            xml = guest.xml().replace("<memballoon", MEMORY)
-            xml = xml.replace("</cpu>", NUMA.format(config.mem_mib))
-            host.connection.defineXML(xml)
-            guest.start()
-            guest.wait_ready()
-            path = guest.save(self.work / "plugged.save")
-            guest.undefine()
+        host = shared_host()
+        config = replace(images.LV8, name="plugged", max_mem_mib=4 * images.LV8.mem_mib)
+        guest = host.define(config)
+        xml = guest.xml().replace("<memballoon", MEMORY)
+        xml = xml.replace("</cpu>", NUMA.format(config.mem_mib))
+        host.connection.defineXML(xml)
+        guest.start()
+        guest.wait_ready()
+        path = guest.save(self.work / "plugged.save")
+        guest.undefine()
         return path
 
     def test_plugged_memory_is_ram(self) -> None:
