@@ -128,7 +128,7 @@ testRecordsHaveSixteenBitCounts(gconstpointer data)
         entries[i] = htabFdPlain;
     for (guint32 slot = 8; slot < 72008; slot += 4000)
         g_assert_cmpint(htabFdWrite(fd, f.guest, slot, entries, 4000, 0), ==, 8 + 16 * 4000);
-    assertSays(&f, reader, 2 * ROOM, "8:65535+0 65543:6465+0");
+    assertSays(&f, reader, (gsize)2 * ROOM, "8:65535+0 65543:6465+0");
     for (guint32 slot = 8; slot < 72008; slot += 36000)
         htabFdClear(fd, f.guest, slot, 36000);
     assertSays(&f, reader, ROOM, "8:0+65535 65543:0+6465");

@@ -88,8 +88,6 @@ assertSameCounts(const VirtHptCheck *a, const VirtHptCheck *b)
 static guint
 compare(const VirtHptTable *table, const VirtHptCheckContext *context, guint64 *counts)
 {
-    g_autoptr(VirtHptReport) allReport = NULL;
-    g_autoptr(VirtHptReport) restReport = NULL;
     VirtHptCheck all;
     VirtHptCheck rest;
     VirtHptPlain plain;
@@ -114,8 +112,8 @@ compare(const VirtHptTable *table, const VirtHptCheckContext *context, guint64 *
     for (guint i = 0; counts && i < VIRT_HPT_RULE_COUNT; i++)
         counts[i] += all.report->counts[i];
 
-    allReport = virtHptCheckFinish(&all);
-    restReport = virtHptCheckFinish(&rest);
+    virtHptReportFree(virtHptCheckFinish(&all));
+    virtHptReportFree(virtHptCheckFinish(&rest));
     return others;
 }
 

@@ -313,11 +313,11 @@ testTableOfAnotherOrderIsRefused(Transport *transport, G_GNUC_UNUSED gconstpoint
 static guint
 receiveAll(Transport *transport, VirtHptTable *table)
 {
-    g_autofree guint8 *packet = g_malloc(2 * READ_SIZE);
+    g_autofree guint8 *packet = g_malloc((gsize)2 * READ_SIZE);
     guint records = 0;
     ssize_t n;
 
-    while ((n = recv(transport->ours, packet, 2 * READ_SIZE, MSG_DONTWAIT)) > 0) {
+    while ((n = recv(transport->ours, packet, (gsize)2 * READ_SIZE, MSG_DONTWAIT)) > 0) {
         g_autoptr(VirtHptDecoder) decoder = virtHptDecoderNew(table, VIRT_HPT_ENCODING_KVM);
         g_autoptr(GError) error = NULL;
         guint16 valid;

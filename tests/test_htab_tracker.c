@@ -282,7 +282,7 @@ testLongRuns(void)
         put(&f, slot, V_PLAIN);
     reader = openReader(&f, 0, 1);
     {
-        g_autoptr(GArray) records = readRecords(reader, 2 * 1024 * 1024);
+        g_autoptr(GArray) records = readRecords(reader, (gsize)2 * 1024 * 1024);
 
         g_assert_cmpuint(g_array_index(records, Record, 0).valid, ==, 65535);
         g_assert_cmpuint(g_array_index(records, Record, 0).invalid, ==, 0);

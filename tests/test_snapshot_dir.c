@@ -137,9 +137,9 @@ testDraftOfAnotherHost(TestRecord *fixture, gconstpointer name)
     g_assert_cmpint(g_mkdir(draft, 0700), ==, 0);
     testWriteFile(file, (const guint8 *)"x", 1);
     virtHptDirReapDrafts(parent, now);
-    virtHptDirReapDrafts(parent, now + 23 * 60 * 60);
+    virtHptDirReapDrafts(parent, now + (gint64)23 * 60 * 60);
     g_assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
-    virtHptDirReapDrafts(parent, now + 25 * 60 * 60);
+    virtHptDirReapDrafts(parent, now + (gint64)25 * 60 * 60);
     g_assert_false(g_file_test(draft, G_FILE_TEST_EXISTS));
     close(parent);
 }

@@ -31,7 +31,7 @@
 
 /* The most bytes that all different names may have, roughly: before libxml2 2.12 the table of names
  * stops to grow at 16384 buckets, so that each further one makes all lookups slower */
-#define NAMES_MAX (256 * 1024)
+#define NAMES_MAX ((gsize)256 * 1024)
 
 /* What happened in one run of the parser, hung on its context */
 typedef struct {
@@ -293,7 +293,8 @@ virtHptXmlParseChecked(const char *xml, gsize length, const char *origin, GError
     }
     if ((!doc || message) && xmlDictGetUsage(context->dict) > NAMES_MAX) {
         virtHptXmlSetError(error, VIRT_HPT_ERROR_LIMIT, origin, state.line,
-                           _("the names in the document have more than %1$d bytes"), NAMES_MAX);
+                           _("the names in the document have more than %1$d bytes"),
+                           (int)NAMES_MAX);
         return NULL;
     }
     /* An unbound namespace prefix is an error that leaves a tree */

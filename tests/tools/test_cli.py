@@ -16,7 +16,7 @@ COMMANDS = {"inspect": ["FILE"], "check": ["[FILE]"], "entry-list": ["FILE"], "d
             "diff": ["A", "B"], "apply": ["BASE", "DELTA"],
             "extract": ["FILE"], "record": ["FILE"], "validate": ["FILE"]}
 
-SNAPSHOT_COMMANDS = {"snapshot-create-as": ["DOMAIN", "NAME"], "snapshot-list": ["DOMAIN"],
+SNAPSHOT_COMMANDS = {"snapshot-create-as": ["DOMAIN", "[NAME]"], "snapshot-list": ["DOMAIN"],
                      **{f"snapshot-{verb}": ["DOMAIN", "[NAME]"] for verb in
                         ("info", "dumpxml", "validate", "revert", "delete")}}
 

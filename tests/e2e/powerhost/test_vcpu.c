@@ -335,13 +335,13 @@ testResizeIsRefusedWhereBoltedEntriesMeet(void)
     g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
     g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, 0);
     table = htabFdReadTable(kernelFd(), vm, ORDER + 1);
-    for (guint64 slot = 0; slot < 2 * SLOTS; slot++) {
+    for (guint64 slot = 0; slot < (guint64)2 * SLOTS; slot++) {
         if (virtHptTableNextValidBelow(table, slot, slot + 1) > slot)
             htabFdPut(kernelFd(), vm, (guint32)slot, &htabFdBolted);
     }
     g_assert_cmpint(prepare(vm, ORDER), ==, 0);
     g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER), ==, -ENOSPC);
-    g_assert_cmpuint(statsOf(vm, ORDER + 1).bolted, ==, 2 * SLOTS);
+    g_assert_cmpuint(statsOf(vm, ORDER + 1).bolted, ==, (guint64)2 * SLOTS);
 }
 
 void
