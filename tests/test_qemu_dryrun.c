@@ -166,7 +166,15 @@ static const MessageCase messageCases[] = {
      "VQ 0 size 0x100 < last_avail_idx 0xfff0 - used_idx 0x0\n" STAMP
      "Failed to load virtio-blk:virtio\n" STAMP
      "error while loading state for instance 0x0 of device 'pci@800000020000000:02.0/virtio-blk'\n",
-     "virtqueue-without-memory", "VQ 0 size 0x100 < last_avail_idx 0xfff0 - used_idx 0x0", TRUE},
+     "virtqueue-without-memory", "VQ 0 size 0x100 < last_avail_idx 0xfff0 - used_idx 0x0", FALSE},
+    /* What speaks of the guest is never hidden by what speaks of the dry run */
+    {STAMP "VQ 0 size 0x100 < last_avail_idx 0xfff0 - used_idx 0x0\n" STAMP
+           "Failed to load virtio-blk:virtio\n" STAMP
+           "Features 0x130afffa7 unsupported. Allowed features: 0x1b0bf8006\n",
+     "virtio-features", "Features 0x130afffa7 unsupported. Allowed features: 0x1b0bf8006", FALSE},
+    {STAMP "Failed to get \"write\" lock\n", NULL, NULL, FALSE},
+    {STAMP "failed to get \"write\" lock\n" STAMP "load of migration failed: Invalid argument\n",
+     "dry-run-disk", "failed to get \"write\" lock", TRUE},
     {STAMP "VQ 0 size 0x100 Guest index 0x0 inconsistent with Host index 0x1: delta 0xffff\n", NULL,
      NULL, FALSE},
     {STAMP "Features 0x130afffa7 unsupported. Allowed features: 0x1b0bf8006\n", "virtio-features",
@@ -196,6 +204,33 @@ testMessage(gconstpointer opaque)
     g_assert_cmpstr(refusal ? refusal->code : NULL, ==, test->code);
     g_assert_cmpstr(line, ==, test->line);
     g_assert_cmpint(refusal && refusal->artefact, ==, test->artefact);
+    g_assert_cmpint(refusal && refusal->unchecked, ==,
+                    g_strcmp0(test->code, "virtqueue-without-memory") == 0);
+}
+
+static void
+testDeviceIsNamed(void)
+{
+    g_autofree char *device = virtHptRefusalGetDevice(
+        STAMP "error while loading state for instance 0x0 of device 'pci@8:02.0/virtio-blk'\n");
+    g_autofree char *torn = virtHptRefusalGetDevice(
+        STAMP "error while loading state for instance 0x0 of device 'pci@8\n");
+
+    g_assert_cmpstr(device, ==, "pci@8:02.0/virtio-blk");
+    g_assert_null(torn);
+    g_assert_null(virtHptRefusalGetDevice("of device 'x'"));
+}
+
+static void
+testUncheckedQueuesAreCounted(void)
+{
+    static const char line[] =
+        STAMP "VQ 1 size 0x100 Guest index 0x0 inconsistent with Host index 0x1: delta 0xffff\n";
+    g_autofree char *three = g_strconcat(line, "VQ\n", line, line, NULL);
+
+    g_assert_cmpuint(virtHptLogCountUncheckedQueues(""), ==, 0);
+    g_assert_cmpuint(virtHptLogCountUncheckedQueues(line), ==, 1);
+    g_assert_cmpuint(virtHptLogCountUncheckedQueues(three), ==, 3);
 }
 
 int
@@ -209,6 +244,8 @@ main(int argc, char **argv)
     }
     g_test_add_func("/qemu/skeleton/broken-state", testSkeletonOfBrokenStateIsRefused);
     g_test_add_func("/qemu/skeleton/failure-to-write", testFailureToWriteIsHandedOn);
+    g_test_add_func("/qemu/refusal/device-is-named", testDeviceIsNamed);
+    g_test_add_func("/qemu/refusal/unchecked-queues", testUncheckedQueuesAreCounted);
     for (gsize i = 0; i < G_N_ELEMENTS(messageCases); i++) {
         g_autofree char *path = g_strdup_printf(
             "/qemu/refusal/%zu-%s", i, messageCases[i].code ? messageCases[i].code : "unknown");

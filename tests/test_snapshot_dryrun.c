@@ -24,6 +24,8 @@ typedef struct {
 static const AnswerCase cases[] = {
     {"restored", "{\"verdict\":\"restored\",\"message\":\"\",\"log\":\"\"}\n",
      VIRT_HPT_DRY_RUN_RESTORED, "restorable", NULL},
+    {"restored-with-words", "{\"verdict\":\"restored\",\"log\":\"load of migration failed: x\"}\n",
+     VIRT_HPT_DRY_RUN_RESTORED, "restorable", NULL},
     {"first-line-counts", "{\"verdict\":\"restored\"}\n{\"verdict\":\"timeout\"}\n",
      VIRT_HPT_DRY_RUN_RESTORED, "restorable", NULL},
     {"refused-by-qemu",
@@ -36,7 +38,7 @@ static const AnswerCase cases[] = {
      "qemu-refused", NULL},
     {"refused-for-want-of-memory",
      "{\"verdict\":\"refused\",\"log\":\"VQ 0 size 0x100 < last_avail_idx 0xfff0 - used_idx 0x0\"}\n",
-     VIRT_HPT_DRY_RUN_UNKNOWN, "virtqueue-without-memory", "VQ 0"},
+     VIRT_HPT_DRY_RUN_PARTIAL, "virtqueue-without-memory", "VQ 0"},
     {"control-characters", "{\"verdict\":\"refused\",\"message\":\"\\u001b[2Jx\",\"log\":\"\"}\n",
      VIRT_HPT_DRY_RUN_REFUSED, "qemu-refused", "?[2Jx"},
     {"unavailable", "{\"verdict\":\"unavailable\",\"message\":\"no user\"}\n",

@@ -68,6 +68,14 @@ sayFailure(const char *verdict)
     virtHptDryRunSay(verdict, message, log);
 }
 
+static void
+sayRestored(void)
+{
+    g_autofree char *log = readLog();
+
+    virtHptDryRunSay("restored", NULL, log);
+}
+
 /* What was set for whoever called is not for libvirt and QEMU. */
 static void
 clearEnvironment(void)
@@ -118,7 +126,7 @@ virtHptRestore(DryRun *run)
     restored = virDomainRestoreFlags(connection, IMAGE, NULL, VIR_DOMAIN_SAVE_PAUSED) == 0;
     virtHptCacheStore(run);
     if (restored)
-        virtHptDryRunSay("restored", NULL, NULL);
+        sayRestored();
     else
         sayFailure("refused");
 }

@@ -226,49 +226,60 @@ typedef struct {
 #define OTHER_QEMU N_("restore it on a host whose QEMU has this machine type")
 
 /* Messages of QEMU 7.2 to 10.0, most telling first: a line that follows from another one comes
- * behind it. */
+ * behind it, and what speaks of the dry run alone behind what speaks of the guest.
+ *
+ * A queue of a virtio device is compared with its ring in RAM (7.2 hw/virtio/virtio.c virtio_load).
+ * Without RAM contents the ring's indices are 0: a queue whose own index is at most its
+ * size below 65536 is refused, for any other one but 0 there is but a message.  With the index
+ * moved to where it is not refused, a queue that the real restore refuses would pass: nothing is
+ * moved. */
 static const KnownMessage messages[] = {
-    {"Machine type received is '*' and local is '*'", {"machine-type", SAME_HARDWARE, FALSE}},
-    {"does not support machine type '*'", {"machine-type", OTHER_QEMU, FALSE}},
-    {"unsupported machine type", {"machine-type", OTHER_QEMU, FALSE}},
+    {"Machine type received is '*' and local is '*'",
+     {"machine-type", SAME_HARDWARE, FALSE, FALSE}},
+    {"does not support machine type '*'", {"machine-type", OTHER_QEMU, FALSE, FALSE}},
+    {"unsupported machine type", {"machine-type", OTHER_QEMU, FALSE, FALSE}},
     {"cap-* higher level (*) in incoming stream than on destination (*)",
      {"capability",
       N_("raise this capability in the domain's <features>, or restore it on a host that has it"),
-      FALSE}},
-    {"Size mismatch: *", {"ram-size", SAME_HARDWARE, FALSE}},
-    {"Length mismatch: *", {"ram-size", SAME_HARDWARE, FALSE}},
-    {"Unknown ramblock *", {"ram-block", SAME_HARDWARE, FALSE}},
-    {"Unknown section or instance '*'", {"missing-device", SAME_HARDWARE, FALSE}},
-    {"Unknown savevm section or instance '*'", {"missing-device", SAME_HARDWARE, FALSE}},
-    {"VQ * size * < last_avail_idx * - used_idx *",
-     {"virtqueue-without-memory",
-      N_("the dry run has no RAM contents, which this queue of the guest's would need: try with another save"),
-      TRUE}},
-    {"virtio-net: saved image requires *", {"virtio-features", NULL, FALSE}},
-    {"Features 0x* unsupported. Allowed features: *", {"virtio-features", SAME_HARDWARE, FALSE}},
+      FALSE, FALSE}},
+    {"Size mismatch: *", {"ram-size", SAME_HARDWARE, FALSE, FALSE}},
+    {"Length mismatch: *", {"ram-size", SAME_HARDWARE, FALSE, FALSE}},
+    {"Unknown ramblock *", {"ram-block", SAME_HARDWARE, FALSE, FALSE}},
+    {"Unknown section or instance '*'", {"missing-device", SAME_HARDWARE, FALSE, FALSE}},
+    {"Unknown savevm section or instance '*'", {"missing-device", SAME_HARDWARE, FALSE, FALSE}},
+    {"virtio-net: saved image requires *", {"virtio-features", NULL, FALSE, FALSE}},
+    {"Features 0x* unsupported. Allowed features: *",
+     {"virtio-features", SAME_HARDWARE, FALSE, FALSE}},
     {"Bad page size encoding in SLB store*",
-     {"page-size", N_("raise <maxpagesize> in the domain's <hpt>"), FALSE}},
+     {"page-size", N_("raise <maxpagesize> in the domain's <hpt>"), FALSE, FALSE}},
     {"Failed to allocate KVM HPT of order *",
      {"hpt-allocation",
-      N_("free contiguous memory on this host, or reserve more (kvm_cma_resv_ratio=)"), FALSE}},
+      N_("free contiguous memory on this host, or reserve more (kvm_cma_resv_ratio=)"), FALSE,
+      FALSE}},
     {"Requested order * HPT, but kernel allocated order *",
      {"hpt-allocation",
-      N_("free contiguous memory on this host, or reserve more (kvm_cma_resv_ratio=)"), FALSE}},
+      N_("free contiguous memory on this host, or reserve more (kvm_cma_resv_ratio=)"), FALSE,
+      FALSE}},
     {"HPT not supported in nested guests",
-     {"hpt-unsupported", N_("restore it on a host that is no guest itself"), FALSE}},
+     {"hpt-unsupported", N_("restore it on a host that is no guest itself"), FALSE, FALSE}},
     {"Can't support * kiB guest pages with * kiB host pages*",
-     {"page-size", N_("back the guest's memory with larger pages on this host"), FALSE}},
+     {"page-size", N_("back the guest's memory with larger pages on this host"), FALSE, FALSE}},
     {"Process table config unsupported by the host",
-     {"mmu-mode", N_("restore it on a host that has the guest's MMU mode"), FALSE}},
-    {"Missing section footer for *", {"section-contents", SAME_HARDWARE, FALSE}},
+     {"mmu-mode", N_("restore it on a host that has the guest's MMU mode"), FALSE, FALSE}},
+    {"failed to get \"write\" lock*", {"dry-run-disk", NULL, TRUE, FALSE}},
+    {"VQ * size * < last_avail_idx * - used_idx *",
+     {"virtqueue-without-memory",
+      N_("to have them checked, let the guest use that device, save it again, and validate that"),
+      FALSE, TRUE}},
+    {"Missing section footer for *", {"section-contents", SAME_HARDWARE, FALSE, FALSE}},
     {"error while loading state for instance * of device '*'",
-     {"device-state", SAME_HARDWARE, FALSE}},
-    {"failed to get \"write\" lock*", {"dry-run-disk", NULL, TRUE}},
-    {"error while loading state section id *", {"section-contents", SAME_HARDWARE, FALSE}},
+     {"device-state", SAME_HARDWARE, FALSE, FALSE}},
+    {"error while loading state section id *", {"section-contents", SAME_HARDWARE, FALSE, FALSE}},
     {"could not find capabilities for *",
-     {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE}},
-    {"Cannot check QEMU binary *", {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE}},
-    {"load of migration failed: *", {"qemu-refused", NULL, FALSE}},
+     {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE, FALSE}},
+    {"Cannot check QEMU binary *",
+     {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE, FALSE}},
+    {"load of migration failed: *", {"qemu-refused", NULL, FALSE, FALSE}},
 };
 
 static char *
@@ -314,4 +325,44 @@ virtHptRefusalRecognise(const char *log, char **line)
         }
     }
     return NULL;
+}
+
+/**
+ * virtHptRefusalGetDevice:
+ * @log: what QEMU printed, lines of any text
+ *
+ * Returns: (transfer full) (nullable): the device whose state QEMU refused, as it calls it
+ */
+char *
+virtHptRefusalGetDevice(const char *log)
+{
+    static const char before[] = "of device '";
+    g_auto(GStrv) lines = g_strsplit(log, "\n", -1);
+    const char *line = findLine(lines, "error while loading state for instance * of device '*'");
+    const char *name = line ? strstr(line, before) : NULL;
+
+    if (!name)
+        return NULL;
+    name += strlen(before);
+    return g_strndup(name, strcspn(name, "'"));
+}
+
+/**
+ * virtHptLogCountUncheckedQueues:
+ * @log: what QEMU printed as it took a state, lines of any text
+ *
+ * Returns: how many queues of virtio devices were not compared with their rings, which lie in RAM
+ */
+guint
+virtHptLogCountUncheckedQueues(const char *log)
+{
+    g_auto(GStrv) lines = g_strsplit(log, "\n", -1);
+    guint count = 0;
+
+    for (gsize i = 0; lines[i]; i++) {
+        if (g_pattern_match_simple("*VQ * size * Guest index * inconsistent with Host index *",
+                                   lines[i]))
+            count++;
+    }
+    return count;
 }

@@ -26,7 +26,9 @@ gboolean virtHptSkeletonWrite(int state,
  * VirtHptRefusal:
  * @code: stable reason code ('machine-type'), never translated
  * @advice: what to do about it, to be translated, or %NULL
- * @artefact: whether the dry run itself is the cause: the real restore would not have failed so
+ * @artefact: whether the dry run itself is the cause: nothing can be said
+ * @unchecked: whether QEMU gave up where it compares a state with RAM contents, which a dry run
+ *   has not: the real restore may or may not do so, and takes all that came before
  *
  * What a message of QEMU's means.
  */
@@ -34,8 +36,11 @@ typedef struct {
     const char *code;
     const char *advice;
     gboolean artefact;
+    gboolean unchecked;
 } VirtHptRefusal;
 
 const VirtHptRefusal *virtHptRefusalRecognise(const char *log, char **line);
+char *virtHptRefusalGetDevice(const char *log);
+guint virtHptLogCountUncheckedQueues(const char *log);
 
 G_END_DECLS

@@ -58,6 +58,7 @@ virtHptDryRunReportFree(VirtHptDryRunReport *report)
     if (!report)
         return;
     g_free(report->message);
+    g_free(report->device);
     g_free(report);
 }
 
@@ -131,12 +132,30 @@ judgeRefusal(const char *message, const char *log)
 {
     g_autofree char *all = g_strconcat(log, "\n", message, NULL);
     g_autofree char *line = NULL;
+    g_autofree char *device = NULL;
     const VirtHptRefusal *refusal = virtHptRefusalRecognise(all, &line);
+    VirtHptDryRunOutcome outcome = VIRT_HPT_DRY_RUN_REFUSED;
+    VirtHptDryRunReport *report;
 
     if (!refusal)
-        return reportNew(VIRT_HPT_DRY_RUN_REFUSED, "qemu-refused", message, NULL);
-    return reportNew(refusal->artefact ? VIRT_HPT_DRY_RUN_UNKNOWN : VIRT_HPT_DRY_RUN_REFUSED,
-                     refusal->code, line, refusal->advice ? _(refusal->advice) : NULL);
+        return reportNew(outcome, "qemu-refused", message, NULL);
+    if (refusal->artefact)
+        outcome = VIRT_HPT_DRY_RUN_UNKNOWN;
+    else if (refusal->unchecked)
+        outcome = VIRT_HPT_DRY_RUN_PARTIAL;
+    report = reportNew(outcome, refusal->code, line, refusal->advice ? _(refusal->advice) : NULL);
+    device = refusal->unchecked ? virtHptRefusalGetDevice(all) : NULL;
+    report->device = device ? virtHptXmlQuote(device) : NULL;
+    return report;
+}
+
+static VirtHptDryRunReport *
+judgeRestored(const char *log)
+{
+    VirtHptDryRunReport *report = reportNew(VIRT_HPT_DRY_RUN_RESTORED, "restorable", NULL, NULL);
+
+    report->uncheckedQueues = virtHptLogCountUncheckedQueues(log);
+    return report;
 }
 
 static const char *
@@ -172,7 +191,7 @@ virtHptDryRunReportParse(const char *answer)
     object = json_node_get_object(root);
     verdict = getString(object, "verdict");
     if (g_str_equal(verdict, "restored"))
-        return reportNew(VIRT_HPT_DRY_RUN_RESTORED, "restorable", NULL, NULL);
+        return judgeRestored(getString(object, "log"));
     if (g_str_equal(verdict, "refused"))
         return judgeRefusal(getString(object, "message"), getString(object, "log"));
     if (g_str_equal(verdict, "timeout"))

@@ -22,11 +22,14 @@ typedef struct _VirtHptDryRun VirtHptDryRun;
  * VirtHptDryRunOutcome:
  * @VIRT_HPT_DRY_RUN_RESTORED: libvirt and QEMU took it
  * @VIRT_HPT_DRY_RUN_REFUSED: they refused it, and would refuse the image too
+ * @VIRT_HPT_DRY_RUN_PARTIAL: they took it up to a device that needs RAM contents; that one and what
+ *   is behind it was not checked
  * @VIRT_HPT_DRY_RUN_UNKNOWN: nothing can be said, because of the dry run or the host it ran on
  */
 typedef enum {
     VIRT_HPT_DRY_RUN_RESTORED,
     VIRT_HPT_DRY_RUN_REFUSED,
+    VIRT_HPT_DRY_RUN_PARTIAL,
     VIRT_HPT_DRY_RUN_UNKNOWN,
 } VirtHptDryRunOutcome;
 
@@ -36,6 +39,9 @@ typedef enum {
  * @code: stable reason code, never translated
  * @message: what QEMU or libvirt said, or %NULL where nobody objected
  * @advice: what to do about it, translated, or %NULL
+ * @device: where it ended, as QEMU calls it, or %NULL; of %VIRT_HPT_DRY_RUN_PARTIAL
+ * @uncheckedQueues: queues of devices that were not compared with RAM contents; of
+ *   %VIRT_HPT_DRY_RUN_RESTORED
  * @fallback: whether a guest of type 'kvm' was run by TCG, which says less
  */
 typedef struct {
@@ -43,6 +49,8 @@ typedef struct {
     const char *code;
     char *message;
     const char *advice;
+    char *device;
+    guint uncheckedQueues;
     gboolean fallback;
 } VirtHptDryRunReport;
 

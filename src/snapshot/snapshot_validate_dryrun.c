@@ -68,6 +68,14 @@ describeRefusal(const VirtHptDryRunReport *report)
                            report->message);
 }
 
+static char *
+describePartial(const VirtHptDryRunReport *report)
+{
+    return g_strdup_printf(
+        _("this host's libvirt and QEMU take its HPT and its devices up to '%1$s', which they compare with RAM contents that a dry run has not; that one and those behind it were not checked: %2$s"),
+        report->device ? report->device : "?", report->message);
+}
+
 static gboolean
 judgeDryRun(VirtHptValidation *validation, const VirtHptDryRunReport *report, GError **error)
 {
@@ -83,6 +91,20 @@ judgeDryRun(VirtHptValidation *validation, const VirtHptDryRunReport *report, GE
         virtHptVerdictAdd(
             verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_PASSED, report->code,
             g_strdup(_("this host's libvirt and QEMU restore its machine state and HPT")), NULL);
+        if (report->uncheckedQueues > 0)
+            virtHptVerdictAdd(
+                verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
+                "virtqueues-not-checked",
+                g_strdup_printf(
+                    ngettext("%1$u queue of its devices was not compared with its ring in RAM",
+                             "%1$u queues of its devices were not compared with their rings in RAM",
+                             report->uncheckedQueues),
+                    report->uncheckedQueues),
+                NULL);
+        return TRUE;
+    case VIRT_HPT_DRY_RUN_PARTIAL:
+        virtHptVerdictAdd(verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_WARNED, report->code,
+                          describePartial(report), report->advice);
         return TRUE;
     case VIRT_HPT_DRY_RUN_REFUSED:
         /* TCG lacks what KVM has */
