@@ -54,6 +54,25 @@ churn() {
     done
 }
 
+# e2e.load=: what the guest does instead, to see what becomes of its hash table.
+# memory: 64 MiB are mapped, written and unmapped again and again.  fork: processes that end at once.
+load() {
+    case $1 in
+    idle) ;;
+    memory)
+        while :; do
+            dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null
+        done
+        ;;
+    fork)
+        while :; do
+            /bin/busybox true
+        done
+        ;;
+    *) echo "E2E FAILED load '$1'" ;;
+    esac
+}
+
 # The count goes to a sector of its own and must read back the same, past the page cache
 disk() {
     sector=$(($1 % 1024 + 8))
@@ -92,11 +111,16 @@ if [ -n "$fill" ]; then
     [ "$fill" -le 0 ] || echo "E2E FAILED fill $fill"
 fi
 
-churn &
-mkdir /tracing
-mount -t tracefs tracefs /tracing
-heartbeat &
-renice -n 19 -p $! > /dev/null
+load=$(sed -n 's/.*\be2e\.load=\([a-z]*\).*/\1/p' /proc/cmdline)
+if [ -n "$load" ]; then
+    load "$load" &
+else
+    churn &
+    mkdir /tracing
+    mount -t tracefs tracefs /tracing
+    heartbeat &
+    renice -n 19 -p $! > /dev/null
+fi
 
 echo "E2E READY mmu=$(field MMU /proc/cpuinfo) pft=$pft page=$page vda=$vda nic=$nic" \
     "mem=$(field MemTotal /proc/meminfo | tr -d ' ') release=$(uname -r)" \

@@ -43,6 +43,7 @@ class Config:
     max_mem_mib: int = 0            # what hotplug could grow it to; the table's size is fixed by it
                                     # (libvirt only)
     fill_mib: int = 0               # memory in use, besides what the guest needs itself
+    load: str = ""                  # what it does (guest-init.sh); else what a test needs
     vcpus: int = 1
     firmware_only: bool = False     # stops at SLOF's prompt: a table without entries
     shared_memory: bool = False     # a shared memory backend (direct QEMU only)
@@ -67,7 +68,8 @@ class Config:
     def cmdline(self) -> str:
         """The kernel's arguments."""
         return ("console=hvc0 panic=-1" + (" disable_radix" if self.disable_radix else "") +
-                (f" e2e.fill={self.fill_mib}" if self.fill_mib else ""))
+                (f" e2e.fill={self.fill_mib}" if self.fill_mib else "") +
+                (f" e2e.load={self.load}" if self.load else ""))
 
 
 class Console:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def _records(source: _Bytes, report: Report) -> None:
         for slot in range(index + valid, index + valid + invalid):
             report.entries.pop(slot, None)
         report.invalid_runs += invalid > 0
+
+
+def runs(records: bytes) -> Iterator[tuple[int, int, int]]:
+    """Index, valid and invalid slots of each record of a pass."""
+    source = _Bytes(records)
+    while source.at < len(records):
+        index, valid, invalid = source.number(4), source.number(2), source.number(2)
+        if (index, valid, invalid) != (0, 0, 0):
+            yield index, valid, invalid
+        source.take(16 * valid)
 
 
 def parse_table(data: bytes) -> Report:
