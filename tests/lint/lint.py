@@ -219,6 +219,27 @@ def check_rst(tree):
     return found
 
 
+def check_named_tests(tree):
+    """the tests that docs/htab-stream.rst names are there"""
+    text = " ".join(tree.text("docs/htab-stream.rst").split())
+    sources = {str(path): tree.text(path) for path in tree.c_files if path.parts[0] == "tests"}
+    names = re.findall(r"\*(/?(?:read|write|kernel|htab)/[^*]+)\*", text)
+    found = [] if names else ["docs/htab-stream.rst names no test"]
+    for name in names:
+        group, _, rest = name.partition("/")
+        in_file, literal = {
+            "read": ("tests/htab_fd_read.c", f'"{rest}"'),
+            "write": ("tests/htab_fd_write.c", f'"{rest}"'),
+            "kernel": ("tests/e2e/powerhost/", f'"/{name}"'),
+        }.get(group, ("tests/", f'"{name}"'))
+        # Literals with the name of who is tested in them have it in front
+        ends = (literal, f'/{group}/{rest}"')
+        if not any(end in source for path, source in sources.items() if path.startswith(in_file)
+                   for end in ends):
+            found.append(f"docs/htab-stream.rst: no test '{name}' in {in_file}")
+    return found
+
+
 def check_links(tree):
     """links within Markdown lead somewhere"""
     return [f"{path}: no '{target}'" for path in tree.files if path.suffix == ".md"
