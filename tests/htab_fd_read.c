@@ -13,7 +13,7 @@
 
 #define ORDER 18
 #define SLOTS (1U << (ORDER - 4))
-#define ROOM (1 << 20)
+#define ROOM ((gsize)1 << 20)
 
 typedef struct {
     const HtabFd *fd;

@@ -25,7 +25,7 @@
 
 #define ORDER 18
 #define SLOTS (1U << (ORDER - 4))
-#define READ_SIZE (64 * 1024)
+#define READ_SIZE ((gsize)64 * 1024)
 
 /* What fits one read, less 8 bytes: the kernel would stop there within a pass */
 #define FULL_READ_ENTRIES 4095

@@ -15,7 +15,7 @@
 #include "powerhost.h"
 
 #define ORDER 18
-#define SLOTS (1U << (ORDER - 4))
+#define SLOTS (G_GUINT64_CONSTANT(1) << (ORDER - 4))
 
 /* Linux arch/powerpc/kvm/book3s_64_mmu_hv.c is_vrma_hpte(): 1T segment, VSID 0x1ffffff */
 #define V_VRMA 0x4001ffffff000000ULL
