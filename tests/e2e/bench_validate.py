@@ -201,11 +201,12 @@ class Bench:
             guest.start()
         for guest in guests:
             guest.console.wait_for(FIRMWARE_PROMPT)
+        # A guest in its firmware is never idle
+        paths = [save(guest, self.host.work / f"{guest.name}.save") for guest in guests]
         before: tuple[int, Timing] | None = None
-        for guest in guests:
+        for guest, path in zip(guests, paths):
             order = guest.config.order
-            path, table = (self.host.work / f"{guest.name}.{what}" for what in ("save", "table"))
-            save(guest, path)
+            table = path.with_suffix(".table")
             body = full_table(order, guest.config.mem_mib << 20)
             table.write_bytes(body)
             graft(path, body)
