@@ -13,6 +13,21 @@
 
 #define DISK_PREFIX VIRT_HPT_DRY_RUN_DIR "/disk-"
 
+/* All that there may be of QEMU's namespace: the one element that is the dry run's own. */
+#define LARGE_PAGES                                                                                \
+    "  <qemu:commandline>\n"                                                                       \
+    "    <qemu:env name=\"GLIBC_TUNABLES\" value=\"glibc.malloc.hugetlb=1\"/>\n"                   \
+    "  </qemu:commandline>\n"
+
+static char *
+withoutLargePages(const VirtHptDryRunDef *def)
+{
+    g_auto(GStrv) parts = g_strsplit(def->xml, LARGE_PAGES, 2);
+
+    g_assert_cmpuint(g_strv_length(parts), ==, def->kvm ? 1 : 2);
+    return g_strjoinv("", parts);
+}
+
 /* Whether a value can make nobody open anything but a disk of the run's own. */
 static gboolean
 isHarmless(const xmlNode *node, const char *value)
@@ -44,8 +59,8 @@ void
 testDryRunNamesNoPath(const VirtHptDryRunDef *def)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(xmlDoc) doc =
-        virtHptXmlParse(def->xml, strlen(def->xml), G_MAXINT, "dry run", &error);
+    g_autofree char *xml = withoutLargePages(def);
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), G_MAXINT, "dry run", &error);
     const xmlNode *node;
 
     g_assert_no_error(error);
@@ -71,14 +86,17 @@ void
 testDryRunIsItsOwn(const VirtHptDryRunDef *def, const VirtHptDryRunHost *host)
 {
     g_autoptr(GError) error = NULL;
+    g_autofree char *xml = withoutLargePages(def);
     g_autoptr(VirtHptDryRunDef) again =
-        virtHptDryRunDefNew(def->xml, strlen(def->xml), "dry run", host, &error);
+        virtHptDryRunDefNew(xml, strlen(xml), "dry run", host, &error);
     g_autoptr(VirtHptDryRunDef) once = NULL;
+    g_autofree char *againXml = NULL;
 
     g_assert_no_error(error);
     g_assert_cmpuint(again->disks, ==, def->disks);
     /* Elements may change places once */
-    once = virtHptDryRunDefNew(again->xml, strlen(again->xml), "dry run", host, &error);
+    againXml = withoutLargePages(again);
+    once = virtHptDryRunDefNew(againXml, strlen(againXml), "dry run", host, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(strlen(again->xml), ==, strlen(def->xml));
     g_assert_cmpstr(once->xml, ==, again->xml);

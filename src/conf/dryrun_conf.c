@@ -24,6 +24,9 @@
 /* A CPU of TCG that runs guests of POWER8 and POWER9 (compatibility mode) */
 #define FALLBACK_CPU "POWER9"
 
+/* libvirt 9.0 src/qemu/qemu_conf.h */
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
 struct _VirtHptDryRunContext {
     const char *origin;
     const VirtHptDryRunHost *host;
@@ -315,12 +318,29 @@ virtHptDryRunAmendCpu(xmlNode *copy, xmlNode *node G_GNUC_UNUSED, VirtHptDryRunC
     xmlNewChild(copy, NULL, BAD_CAST "model", BAD_CAST FALLBACK_CPU);
 }
 
+/* Under TCG the HPT is memory of QEMU's, allocated and filled when it starts and again by the
+ * stream: page faults on that are much of what both take.  glibc 2.35 malloc/malloc.c,
+ * "glibc.malloc.hugetlb"; without effect where libc is another one, or the host has no large pages
+ * on demand. */
+static void
+addLargePages(xmlNode *domain)
+{
+    xmlNs *qemu = xmlNewNs(domain, BAD_CAST QEMU_NAMESPACE, BAD_CAST "qemu");
+    xmlNode *commandline = xmlNewChild(domain, qemu, BAD_CAST "commandline", NULL);
+    xmlNode *env = xmlNewChild(commandline, qemu, BAD_CAST "env", NULL);
+
+    setAttribute(env, "name", "GLIBC_TUNABLES");
+    setAttribute(env, "value", "glibc.malloc.hugetlb=1");
+}
+
 void
 virtHptDryRunAmendDomain(xmlNode *copy, xmlNode *node G_GNUC_UNUSED, VirtHptDryRunContext *context)
 {
     setAttribute(copy, "type", context->def->kvm ? "kvm" : "qemu");
     xmlNewChild(copy, NULL, BAD_CAST "name", BAD_CAST VIRT_HPT_DRY_RUN_NAME);
     setAttribute(xmlNewChild(copy, NULL, BAD_CAST "clock", NULL), "offset", "utc");
+    if (!context->def->kvm)
+        addLargePages(copy);
 }
 
 static xmlNode *

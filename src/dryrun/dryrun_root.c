@@ -47,6 +47,7 @@ static const char *const hostPaths[] = {
     "etc/alternatives",
     "etc/ld.so.cache",
     "sys/devices/system",
+    "sys/kernel/mm/transparent_hugepage",
     "sys/firmware/devicetree",
 };
 
