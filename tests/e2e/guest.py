@@ -94,7 +94,8 @@ class Console:
         match = re.search(r"^E2E READY (.*)\n", self.text(), re.MULTILINE)
         if match is None:
             return {}
-        return dict(item.split("=", 1) for item in match[1].split())
+        # The kernel writes to the same console, also within a line
+        return dict(item.split("=", 1) for item in match[1].split() if "=" in item)
 
     def failures(self) -> list[str]:
         """What the guest complained of: modules, its disk, or its kernel."""
