@@ -25,7 +25,12 @@ frame() {
 }
 {
     powerhost --tap 2>&1
-    echo "POWERHOST END $?"
+    status=$?
+    htab-reader 2>&1 | sed 's/^/# htab-reader: /'
+    # The shell knows the status of a pipe's last command alone
+    htab-reader >/dev/null 2>&1
+    echo "POWERHOST EXAMPLE $?"
+    echo "POWERHOST END $status"
 } | tee /tmp/log | frame
 frame /tmp/log
 poweroff -f
