@@ -136,6 +136,9 @@ def compare(tools, path, runs):
     for _ in range(runs):
         for name, (command, _) in tools.items():
             results[name].append(run([*command, path]))
+        # An image that is taken away meanwhile would make a tool quick
+        if any(len({result.status for result in done}) > 1 for done in results.values()):
+            raise SystemExit(f"compare_analyze: '{path}': not the same exit status each time")
     medians = {}
     for name, (_, describe) in tools.items():
         medians[name] = statistics.median(result.seconds for result in results[name])
