@@ -71,14 +71,27 @@ hostIsArch300(void)
     return (getauxval(AT_HWCAP2) & FEATURE2_ARCH_3_00) != 0;
 }
 
-/* Whether the host itself, and by default its VMs, translate through radix trees */
-gboolean
-hostIsRadix(void)
+static gboolean
+cpuinfoHas(const char *words)
 {
     g_autofree char *text = NULL;
 
     g_assert_true(g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL));
-    return strstr(text, ": Radix") != NULL;
+    return strstr(text, words) != NULL;
+}
+
+/* Whether the host itself, and by default its VMs, translate through radix trees */
+gboolean
+hostIsRadix(void)
+{
+    return cpuinfoHas(": Radix");
+}
+
+/* Whether the host is a guest itself, whose VMs are nested ones */
+gboolean
+hostIsGuest(void)
+{
+    return cpuinfoHas(": pSeries");
 }
 
 HostVm *

@@ -38,6 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostVm, hostVmFree)
 
 gboolean hostIsArch300(void);
 gboolean hostIsRadix(void);
+gboolean hostIsGuest(void);
 
 int hostVmAllocate(HostVm *vm, guint order);
 int hostVmResize(HostVm *vm, gulong request, guint order);

@@ -13,6 +13,10 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    if (hostIsGuest()) {
+        addNestedTests();
+        return g_test_run();
+    }
     addDescriptorTests();
     addTableTests();
     addVcpuTests();

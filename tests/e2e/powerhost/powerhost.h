@@ -15,6 +15,7 @@ const HtabFd *kernelFd(void);
 
 void addDescriptorTests(void);
 void addTableTests(void);
+void addNestedTests(void);
 void addVcpuTests(void);
 void addCompareTests(void);
 
