@@ -79,23 +79,33 @@ testReserve(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
     g_autofree char *base = g_build_filename(dir, "base", NULL);
-    g_autofree char *taken = g_strconcat(base, ".a%2Fb.revert1", NULL);
-    g_autofree char *expected = g_strconcat(base, ".a%2Fb.revert2", NULL);
+    g_autofree char *prefix = g_strconcat(base, ".a%2Fb.revert-", NULL);
+    g_autofree char *made = NULL;
+    g_autofree char *taken = NULL;
     g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
+    g_autoptr(VirtHptOverlay) second = virtHptOverlayNew("vda", base, "raw", FALSE);
     GStatBuf st;
 
     g_assert_no_error(error);
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
-    g_assert_cmpint(symlink("/nowhere", taken), ==, 0);
     g_assert_cmpint(g_chmod(base, 0440), ==, 0);
-    g_assert_true(virtHptOverlayReserve(overlay, "a/b", &error));
+    virtHptOverlayName(overlay, "a/b");
+    virtHptOverlayName(second, "a/b");
+    g_assert_true(g_str_has_prefix(overlay->path, prefix));
+    g_assert_cmpstr(overlay->path, !=, second->path);
+    g_assert_true(virtHptOverlayReserve(overlay, &error));
     g_assert_no_error(error);
-    g_assert_cmpstr(overlay->path, ==, expected);
-    g_assert_cmpint(g_stat(expected, &st), ==, 0);
+    made = g_strdup(overlay->path);
+    g_assert_cmpint(g_stat(made, &st), ==, 0);
     g_assert_cmpuint(st.st_mode & 0777, ==, 0640);
-    virtHptOverlayRemove(overlay);
-    g_assert_false(g_file_test(expected, G_FILE_TEST_EXISTS));
+
+    g_assert_cmpint(symlink("/nowhere", second->path), ==, 0);
+    taken = g_strdup(second->path);
+    g_assert_false(virtHptOverlayReserve(second, &error));
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO);
+    g_assert_null(second->path);
     g_unlink(taken);
+    g_unlink(made);
     g_unlink(base);
     g_rmdir(dir);
 }
@@ -118,14 +128,15 @@ testPath(void)
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
     g_assert_true(g_file_set_contents(program, script, -1, NULL));
     g_assert_cmpint(g_chmod(program, 0755), ==, 0);
-    g_assert_true(virtHptOverlayReserve(overlay, "a", &error));
+    virtHptOverlayName(overlay, "a");
+    g_assert_true(virtHptOverlayReserve(overlay, &error));
     g_setenv("PATH", path, TRUE);
     made = virtHptOverlayFormat(overlay, &error);
     g_setenv("PATH", before, TRUE);
     g_assert_false(g_file_test(trace, G_FILE_TEST_EXISTS));
     /* A machine that builds need not have qemu-img. */
     g_assert_true(made == g_file_test(QEMU_IMG, G_FILE_TEST_IS_EXECUTABLE));
-    virtHptOverlayRemove(overlay);
+    g_unlink(overlay->path);
     g_unlink(program);
     g_unlink(base);
     g_rmdir(dir);
@@ -137,10 +148,13 @@ testJournal(void)
     g_autoptr(GError) error = NULL;
     g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
     g_autofree char *file = g_build_filename(dir, "journal", NULL);
+    g_autofree char *marked = g_build_filename(dir, "1:2;3", NULL);
+    g_autoptr(VirtHptWatch) watch = virtHptWatchNew();
     g_autoptr(VirtHptJournal) written = virtHptJournalNew(" s\n\\ap ");
     g_autoptr(VirtHptJournal) read = NULL;
     VirtHptGuest guest = {.statePath = dir};
     const VirtHptOverlay *overlay;
+    const VirtHptFileMark *mark;
 
     g_assert_no_error(error);
     guest.stateDir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -149,6 +163,10 @@ testJournal(void)
 
     written->definition = g_strdup("<domain>\n  <name>'ä'</name>\n</domain>\n");
     written->resume = TRUE;
+    written->noDryRun = TRUE;
+    g_assert_true(g_file_set_contents(marked, "what was validated", -1, NULL));
+    g_assert_true(virtHptWatchAdd(watch, marked, &error));
+    virtHptWatchMark(watch, written->files);
     g_ptr_array_add(written->kept, g_strdup("/i/2;3"));
     g_ptr_array_unref(written->overlays);
     written->overlays = newOverlays("vda", "/i/a", "raw", "/i/1;2");
@@ -160,6 +178,13 @@ testJournal(void)
     g_assert_cmpstr(read->definition, ==, written->definition);
     g_assert_null(read->aside);
     g_assert_true(read->resume);
+    g_assert_true(read->noDryRun);
+    g_assert_cmpuint(read->files->len, ==, 1);
+    mark = g_ptr_array_index(read->files, 0);
+    g_assert_cmpstr(mark->path, ==, marked);
+    g_assert_true(virtHptFileMarkIsSame(mark));
+    g_assert_true(g_file_set_contents(marked, "what was not", -1, NULL));
+    g_assert_false(virtHptFileMarkIsSame(mark));
     g_assert_cmpuint(read->kept->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(read->kept, 0), ==, "/i/2;3");
     g_assert_cmpuint(read->overlays->len, ==, 1);
@@ -175,6 +200,7 @@ testJournal(void)
     g_assert_true(virtHptJournalRemove(&guest, &error));
     g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
     close(guest.stateDir);
+    g_unlink(marked);
     g_rmdir(dir);
 }
 

@@ -199,10 +199,11 @@ recover(VirtHptTool *tool, const char *domain)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtHptGuest) guest = virtHptGuestOpen(tool->connection, domain, &error);
+    const VirtHptRevertOptions options = {.say = virtHptToolSay, .opaque = tool};
     VirtHptRecovery recovery;
 
     if (!guest || !virtHptGuestLock(guest, &error) ||
-        !virtHptGuestRecover(guest, TRUE, &recovery, &error))
+        !virtHptGuestRecover(guest, TRUE, &options, &recovery, &error))
         return virtHptToolFail(tool, error);
     if (recovery == VIRT_HPT_RECOVERY_NONE && !tool->quiet && !tool->json)
         virtHptOutputPrintf(tool->out, "%s\n", _("No revert was interrupted."));
@@ -212,9 +213,10 @@ recover(VirtHptTool *tool, const char *domain)
 
         virtHptJsonAddString(json, "domain", guest->name);
         virtHptJsonAddBool(json, "recovered", recovery != VIRT_HPT_RECOVERY_NONE);
+        virtHptJsonAddString(json, "outcome", virtHptToolRecoveryName(recovery));
         virtHptJsonPrint(json, tool->out);
     }
-    return VIRT_HPT_EXIT_GOOD;
+    return recovery == VIRT_HPT_RECOVERY_DIFFERS ? VIRT_HPT_EXIT_BAD : VIRT_HPT_EXIT_GOOD;
 }
 
 static VirtHptExit

@@ -36,6 +36,28 @@ virtHptToolSay(const char *message, gpointer opaque)
 }
 
 /**
+ * virtHptToolRecoveryName:
+ * @recovery: what was done with a revert that was interrupted
+ *
+ * Returns: its stable name, never translated
+ */
+const char *
+virtHptToolRecoveryName(VirtHptRecovery recovery)
+{
+    static const char *const names[] = {
+        [VIRT_HPT_RECOVERY_NONE] = "none",
+        [VIRT_HPT_RECOVERY_UNTOUCHED] = "untouched",
+        [VIRT_HPT_RECOVERY_BROUGHT_BACK] = "brought-back",
+        [VIRT_HPT_RECOVERY_FINISHED] = "completed",
+        [VIRT_HPT_RECOVERY_OFF] = "off",
+        [VIRT_HPT_RECOVERY_DIFFERS] = "differs",
+        [VIRT_HPT_RECOVERY_LEFT] = "left",
+    };
+
+    return names[recovery];
+}
+
+/**
  * virtHptToolSayRecovery:
  * @tool: whose options say whether to print
  * @guest: a guest
@@ -61,7 +83,17 @@ virtHptToolSayRecovery(const VirtHptTool *tool, const VirtHptGuest *guest, VirtH
         break;
     case VIRT_HPT_RECOVERY_OFF:
         message = g_strdup_printf(
-            _("a revert of '%1$s' was interrupted before its state was saved: it is off"),
+            _("a revert of '%1$s' was interrupted, and there is no state before it: it is off"),
+            guest->name);
+        break;
+    case VIRT_HPT_RECOVERY_DIFFERS:
+        message = g_strdup_printf(
+            _("a revert of '%1$s' was interrupted: completed it, and the restored table differs from the recorded one: the guest is paused"),
+            guest->name);
+        break;
+    case VIRT_HPT_RECOVERY_LEFT:
+        message = g_strdup_printf(
+            _("a revert of '%1$s' was interrupted, and somebody started it since: it is left as it is"),
             guest->name);
         break;
     case VIRT_HPT_RECOVERY_NONE:
@@ -90,6 +122,7 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
 {
     g_autoptr(VirtHptGuest) guest = virtHptGuestOpen(tool->connection, domain, error);
     g_autoptr(GError) local = NULL;
+    const VirtHptRevertOptions options = {.say = virtHptToolSay, .opaque = (gpointer)tool};
     VirtHptRecovery recovery;
 
     if (!guest)
@@ -97,7 +130,7 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
     /* Somebody at work, or no right to write, is no reason not to look. */
     if (!virtHptGuestLock(guest, access == VIRT_HPT_ACCESS_CHANGE ? error : NULL))
         return access == VIRT_HPT_ACCESS_CHANGE ? NULL : g_steal_pointer(&guest);
-    if (virtHptGuestRecover(guest, FALSE, &recovery, &local)) {
+    if (virtHptGuestRecover(guest, FALSE, &options, &recovery, &local)) {
         virtHptToolSayRecovery(tool, guest, recovery);
     } else if (access == VIRT_HPT_ACCESS_LOOK) {
         virtHptToolSay(local->message, (gpointer)tool);

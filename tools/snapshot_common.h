@@ -30,6 +30,7 @@ gboolean virtHptToolCheckName(VirtHptTool *tool,
                               gboolean current,
                               VirtHptExit *status);
 
+const char *virtHptToolRecoveryName(VirtHptRecovery recovery);
 void virtHptToolSay(const char *message, gpointer opaque);
 void virtHptToolSayRecovery(const VirtHptTool *tool,
                             const VirtHptGuest *guest,

@@ -81,7 +81,9 @@ typedef struct {
  * @probe: whether a snapshot is of this kind
  * @locate: path of the image that holds the guest's memory, or %NULL with an error
  * @open: opens that image
- * @prepare: does what a revert needs and can be done while the guest still runs
+ * @plan: finds what a revert needs, and names the files in the journal that will be made for it;
+ *   makes none
+ * @prepare: makes these files, while the guest still runs
  * @create: makes a snapshot
  * @revert: restores the guest, which is off, and leaves it paused
  * @settle: makes a restored guest's disks those of its next cold boot
@@ -94,6 +96,7 @@ struct _VirtHptBackend {
     gboolean (*probe)(const VirtHptSnapshot *snapshot);
     char *(*locate)(const VirtHptSnapshot *snapshot, GError **error);
     VirtHptPlace *(*open)(const VirtHptSnapshot *snapshot, GError **error);
+    gboolean (*plan)(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error);
     gboolean (*prepare)(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error);
     gboolean (*create)(VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error);
     gboolean (*revert)(const VirtHptSnapshot *snapshot,

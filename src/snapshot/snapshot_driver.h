@@ -118,7 +118,10 @@ void virtHptRevertResultClear(VirtHptRevertResult *result);
  * @VIRT_HPT_RECOVERY_UNTOUCHED: what was interrupted had not touched the guest
  * @VIRT_HPT_RECOVERY_BROUGHT_BACK: the guest is as it was before
  * @VIRT_HPT_RECOVERY_FINISHED: the revert was completed
- * @VIRT_HPT_RECOVERY_OFF: the guest was off before, and is
+ * @VIRT_HPT_RECOVERY_OFF: there was no state to bring back: the guest is off
+ * @VIRT_HPT_RECOVERY_DIFFERS: the revert was completed, and the guest is paused, for its table is
+ *   not the recorded one
+ * @VIRT_HPT_RECOVERY_LEFT: somebody started the guest, or let it run, since: it is left as it is
  */
 typedef enum {
     VIRT_HPT_RECOVERY_NONE,
@@ -126,10 +129,13 @@ typedef enum {
     VIRT_HPT_RECOVERY_BROUGHT_BACK,
     VIRT_HPT_RECOVERY_FINISHED,
     VIRT_HPT_RECOVERY_OFF,
+    VIRT_HPT_RECOVERY_DIFFERS,
+    VIRT_HPT_RECOVERY_LEFT,
 } VirtHptRecovery;
 
 gboolean virtHptGuestRecover(VirtHptGuest *guest,
                              gboolean asked,
+                             const VirtHptRevertOptions *options,
                              VirtHptRecovery *recovery,
                              GError **error);
 

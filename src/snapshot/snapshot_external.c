@@ -19,7 +19,6 @@
 #include "qemu/qemu_capture.h"
 #include "snapshot/snapshot_backend.h"
 #include "snapshot/snapshot_disks.h"
-#include "snapshot/snapshot_keep.h"
 
 #define ORIGIN "domainsnapshot"
 
@@ -168,39 +167,17 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
 }
 
 static gboolean
-prepareDisk(const VirtHptSnapshot *snapshot,
-            const char *target,
-            VirtHptJournal *journal,
-            GError **error)
+planDisk(const VirtHptSnapshot *snapshot,
+         const char *target,
+         VirtHptJournal *journal,
+         GError **error)
 {
     VirtHptOverlay *overlay = planOverlay(snapshot, target, error);
 
     if (!overlay)
         return FALSE;
     g_ptr_array_add(journal->overlays, overlay);
-    return virtHptOverlayReserve(overlay, snapshot->name, error) &&
-           virtHptOverlayFormat(overlay, error);
-}
-
-/* Keeps the images that the guest is on from being removed by libvirt. */
-static gboolean
-keepLayers(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
-{
-    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, 0, error);
-
-    if (!doc)
-        return FALSE;
-    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        gboolean block;
-        g_autofree char *path = virtHptDiskSource(disk, &block);
-
-        if (!path || block || virtHptXmlChild(disk, "readonly"))
-            continue;
-        if (!virtHptKeepFile(path, error))
-            return FALSE;
-        g_ptr_array_add(journal->kept, g_steal_pointer(&path));
-    }
+    virtHptOverlayName(overlay, snapshot->name);
     return TRUE;
 }
 
@@ -233,7 +210,7 @@ checkLeftOut(const VirtHptSnapshot *snapshot, const char *target, GError **error
 }
 
 static gboolean
-externalPrepare(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
+externalPlan(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
 {
     xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
 
@@ -258,10 +235,24 @@ externalPrepare(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError
                 snapshot->name, target);
             return FALSE;
         }
-        if (!prepareDisk(snapshot, target, journal, error))
+        if (!planDisk(snapshot, target, journal, error))
             return FALSE;
     }
-    return !snapshot->guest->revertsExternal || keepLayers(snapshot->guest, journal, error);
+    return TRUE;
+}
+
+static gboolean
+externalPrepare(const VirtHptSnapshot *snapshot G_GNUC_UNUSED,
+                VirtHptJournal *journal,
+                GError **error)
+{
+    for (guint i = 0; i < journal->overlays->len; i++) {
+        VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
+
+        if (!virtHptOverlayReserve(overlay, error) || !virtHptOverlayFormat(overlay, error))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean
@@ -378,6 +369,7 @@ const VirtHptBackend virtHptBackendExternal = {
     .probe = externalProbe,
     .locate = externalLocate,
     .open = virtHptBackendOpenImage,
+    .plan = externalPlan,
     .prepare = externalPrepare,
     .create = externalCreate,
     .revert = externalRevert,

@@ -176,6 +176,49 @@ virtHptGuestGetState(VirtHptGuest *guest, int *state, GError **error)
 }
 
 /**
+ * virtHptGuestGetId:
+ * @guest: a guest
+ *
+ * Returns: libvirt's id of what runs or is paused now, which nothing else has until the host or
+ *   libvirt is started anew; or -1
+ */
+gint
+virtHptGuestGetId(VirtHptGuest *guest)
+{
+    /* What was looked up earlier has the id of then. */
+    g_autoptr(virDomain) now = virDomainLookupByUUIDString(guest->connection, guest->uuid);
+    unsigned int id = now ? virDomainGetID(now) : (unsigned int)-1;
+
+    return id <= G_MAXINT ? (gint)id : -1;
+}
+
+/**
+ * virtHptGuestBootId:
+ *
+ * Returns: (transfer full): what tells this run of the host's kernel from others (Linux proc(5),
+ *   /proc/sys/kernel/random/boot_id), or %NULL
+ */
+char *
+virtHptGuestBootId(void)
+{
+    char *id = NULL;
+
+    if (g_file_get_contents("/proc/sys/kernel/random/boot_id", &id, NULL, NULL))
+        g_strstrip(id);
+    return id;
+}
+
+static gboolean
+isStartingUp(VirtHptGuest *guest)
+{
+    int state;
+    int reason;
+
+    return virDomainGetState(guest->domain, &state, &reason, 0) == 0 &&
+           state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP;
+}
+
+/**
  * virtHptGuestAwaitJob:
  * @guest: a guest
  * @timeout: seconds
@@ -196,7 +239,8 @@ virtHptGuestAwaitJob(VirtHptGuest *guest, guint timeout, GError **error)
         virDomainJobInfo info = {.type = VIR_DOMAIN_JOB_NONE};
 
         /* A domain that is off has none, which some versions call an error. */
-        if (virDomainGetJobInfo(guest->domain, &info) < 0 || info.type == VIR_DOMAIN_JOB_NONE)
+        if ((virDomainGetJobInfo(guest->domain, &info) < 0 || info.type == VIR_DOMAIN_JOB_NONE) &&
+            !isStartingUp(guest))
             quiet++;
         else
             quiet = 0;

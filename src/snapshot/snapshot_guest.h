@@ -40,6 +40,8 @@ void virtHptGuestFree(VirtHptGuest *guest);
 gboolean virtHptGuestLock(VirtHptGuest *guest, GError **error);
 
 gboolean virtHptGuestGetState(VirtHptGuest *guest, int *state, GError **error);
+gint virtHptGuestGetId(VirtHptGuest *guest);
+char *virtHptGuestBootId(void);
 gboolean virtHptGuestAwaitJob(VirtHptGuest *guest, guint timeout, GError **error);
 gboolean virtHptGuestPullPlug(VirtHptGuest *guest, GError **error);
 

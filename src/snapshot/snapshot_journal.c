@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,18 +24,29 @@
 #define JOURNAL_DRAFT "journal.new"
 #define JOURNAL_MAX ((off_t)64 * 1024 * 1024)
 #define GROUP "revert"
+/* Fields of a VirtHptFileMark: numbers, and the path last */
+#define MARK_FIELDS 6
 
 static const char *const phases[] = {
-    [VIRT_HPT_PHASE_STOPPING] = "stopping",
-    [VIRT_HPT_PHASE_RESTORING] = "restoring",
-    [VIRT_HPT_PHASE_COMMITTING] = "committing",
-    [VIRT_HPT_PHASE_DIFFERS] = "differs",
+    [VIRT_HPT_PHASE_PREPARING] = "preparing", [VIRT_HPT_PHASE_STOPPING] = "stopping",
+    [VIRT_HPT_PHASE_RESTORING] = "restoring", [VIRT_HPT_PHASE_COMMITTING] = "committing",
+    [VIRT_HPT_PHASE_DIFFERS] = "differs",     [VIRT_HPT_PHASE_UNDOING] = "undoing",
+    [VIRT_HPT_PHASE_UNDONE] = "undone",
 };
 
 static void
 overlayFree(gpointer data)
 {
     virtHptOverlayFree(data);
+}
+
+static void
+layerFree(gpointer data)
+{
+    VirtHptLayer *layer = data;
+
+    g_free(layer->path);
+    g_free(layer);
 }
 
 /**
@@ -49,7 +61,12 @@ virtHptJournalNew(const char *snapshot)
     VirtHptJournal *journal = g_new0(VirtHptJournal, 1);
 
     journal->snapshot = g_strdup(snapshot);
+    journal->id = -1;
+    journal->files = virtHptFileMarksNew();
     journal->overlays = g_ptr_array_new_with_free_func(overlayFree);
+    journal->snapshots = g_ptr_array_new_with_free_func(g_free);
+    journal->made = g_ptr_array_new_with_free_func(layerFree);
+    journal->layers = g_ptr_array_new_with_free_func(g_free);
     journal->kept = g_ptr_array_new_with_free_func(g_free);
     return journal;
 }
@@ -62,9 +79,50 @@ virtHptJournalFree(VirtHptJournal *journal)
     g_free(journal->snapshot);
     g_free(journal->aside);
     g_free(journal->definition);
+    g_free(journal->current);
+    g_free(journal->boot);
+    g_ptr_array_unref(journal->files);
     g_ptr_array_unref(journal->overlays);
+    g_ptr_array_unref(journal->snapshots);
+    g_ptr_array_unref(journal->made);
+    g_ptr_array_unref(journal->layers);
     g_ptr_array_unref(journal->kept);
     g_free(journal);
+}
+
+/**
+ * virtHptJournalHasMade:
+ * @journal: a journal
+ * @path: of a file
+ *
+ * Returns: whether it is one of the layers that were made for the revert
+ */
+gboolean
+virtHptJournalHasMade(const VirtHptJournal *journal, const char *path)
+{
+    for (guint i = 0; i < journal->made->len; i++) {
+        const VirtHptLayer *layer = g_ptr_array_index(journal->made, i);
+
+        if (g_str_equal(layer->path, path))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/**
+ * virtHptJournalAddMade:
+ * @journal: a journal; it is not written
+ * @path: of a layer that was made for the revert
+ * @size: in bytes, of the file, to which nothing was written yet
+ */
+void
+virtHptJournalAddMade(VirtHptJournal *journal, const char *path, guint64 size)
+{
+    VirtHptLayer *layer = g_new0(VirtHptLayer, 1);
+
+    layer->path = g_strdup(path);
+    layer->size = size;
+    g_ptr_array_add(journal->made, layer);
 }
 
 static gboolean
@@ -121,11 +179,67 @@ parseOverlay(VirtHptJournal *journal, GKeyFile *file, const char *group, GError 
     return TRUE;
 }
 
+static void
+parseList(GKeyFile *file, const char *key, GPtrArray *list)
+{
+    g_auto(GStrv) strings = g_key_file_get_string_list(file, GROUP, key, NULL, NULL);
+
+    for (char **string = strings; string && *string; string++)
+        g_ptr_array_add(list, g_strdup(*string));
+}
+
+static gboolean
+parseMark(const char *text, VirtHptFileMark *mark)
+{
+    g_auto(GStrv) fields = g_strsplit(text, ":", MARK_FIELDS);
+
+    if (g_strv_length(fields) != MARK_FIELDS ||
+        !g_ascii_string_to_unsigned(fields[0], 10, 0, G_MAXUINT64, &mark->device, NULL) ||
+        !g_ascii_string_to_unsigned(fields[1], 10, 0, G_MAXUINT64, &mark->inode, NULL) ||
+        !g_ascii_string_to_unsigned(fields[2], 10, 0, G_MAXUINT64, &mark->size, NULL) ||
+        !g_ascii_string_to_signed(fields[3], 10, G_MININT64, G_MAXINT64, &mark->seconds, NULL) ||
+        !g_ascii_string_to_signed(fields[4], 10, G_MININT64, G_MAXINT64, &mark->nanoseconds, NULL))
+        return FALSE;
+    mark->path = g_strdup(fields[5]);
+    return TRUE;
+}
+
+/* Where one cannot be read none is: nothing then counts as the same. */
+static void
+parseMarks(GKeyFile *file, GPtrArray *marks)
+{
+    g_auto(GStrv) texts = g_key_file_get_string_list(file, GROUP, "files", NULL, NULL);
+
+    for (char **text = texts; text && *text; text++) {
+        VirtHptFileMark *mark = g_new0(VirtHptFileMark, 1);
+
+        g_ptr_array_add(marks, mark);
+        if (!parseMark(*text, mark)) {
+            g_ptr_array_set_size(marks, 0);
+            return;
+        }
+    }
+}
+
+/* A layer whose size cannot be read counts as written to, and stays. */
+static void
+parseMade(GKeyFile *file, VirtHptJournal *journal)
+{
+    g_auto(GStrv) texts = g_key_file_get_string_list(file, GROUP, "made", NULL, NULL);
+
+    for (char **text = texts; text && *text; text++) {
+        char *end = NULL;
+        guint64 size = g_ascii_strtoull(*text, &end, 10);
+
+        if (*end == ':')
+            virtHptJournalAddMade(journal, end + 1, size);
+    }
+}
+
 static gboolean
 parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
-    g_auto(GStrv) kept = g_key_file_get_string_list(file, GROUP, "kept", NULL, NULL);
     g_autofree char *phase = g_key_file_get_string(file, GROUP, "phase", error);
     gsize i = 0;
 
@@ -144,14 +258,43 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
         return FALSE;
     journal->aside = g_key_file_get_string(file, GROUP, "aside", NULL);
     journal->definition = g_key_file_get_string(file, GROUP, "definition", NULL);
+    journal->current = g_key_file_get_string(file, GROUP, "current", NULL);
+    journal->boot = g_key_file_get_string(file, GROUP, "boot", NULL);
     journal->resume = g_key_file_get_boolean(file, GROUP, "resume", NULL);
+    journal->prove = g_key_file_get_boolean(file, GROUP, "prove", NULL);
+    journal->noDryRun = g_key_file_get_boolean(file, GROUP, "no-dry-run", NULL);
+    if (g_key_file_has_key(file, GROUP, "id", NULL))
+        journal->id = g_key_file_get_integer(file, GROUP, "id", NULL);
     for (char **group = groups; *group; group++) {
         if (g_str_has_prefix(*group, "overlay") && !parseOverlay(journal, file, *group, error))
             return FALSE;
     }
-    for (char **path = kept; path && *path; path++)
-        g_ptr_array_add(journal->kept, g_strdup(*path));
+    parseList(file, "snapshots", journal->snapshots);
+    parseMade(file, journal);
+    parseList(file, "layers", journal->layers);
+    parseList(file, "kept", journal->kept);
+    parseMarks(file, journal->files);
     return TRUE;
+}
+
+/**
+ * virtHptJournalParse:
+ * @text: a journal's text
+ * @length: of @text
+ * @error: set on failure: %VIRT_HPT_ERROR_UNSUPPORTED, or what GKeyFile sets
+ *
+ * Returns: (transfer full): the journal, or %NULL
+ */
+VirtHptJournal *
+virtHptJournalParse(const char *text, gsize length, GError **error)
+{
+    g_autoptr(VirtHptJournal) journal = virtHptJournalNew(NULL);
+    g_autoptr(GKeyFile) file = g_key_file_new();
+
+    if (!g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, error) ||
+        !parse(journal, file, error))
+        return NULL;
+    return g_steal_pointer(&journal);
 }
 
 /**
@@ -165,8 +308,6 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
 gboolean
 virtHptJournalLoad(VirtHptGuest *guest, VirtHptJournal **journal, GError **error)
 {
-    g_autoptr(VirtHptJournal) read = virtHptJournalNew(NULL);
-    g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) local = NULL;
     g_autofree char *text = NULL;
     gsize length = 0;
@@ -179,13 +320,12 @@ virtHptJournalLoad(VirtHptGuest *guest, VirtHptJournal **journal, GError **error
     }
     if (!text)
         return TRUE;
-    if (!g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &local) ||
-        !parse(read, file, &local)) {
+    *journal = virtHptJournalParse(text, length, &local);
+    if (!*journal) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED, _("'%1$s/%2$s': %3$s"),
                     guest->statePath, JOURNAL, local->message);
         return FALSE;
     }
-    *journal = g_steal_pointer(&read);
     return TRUE;
 }
 
@@ -196,8 +336,51 @@ setString(GKeyFile *file, const char *group, const char *key, const char *value)
         g_key_file_set_string(file, group, key, value);
 }
 
-static char *
-format(const VirtHptJournal *journal, gsize *length)
+static void
+setList(GKeyFile *file, const char *key, const GPtrArray *list)
+{
+    if (list->len > 0)
+        g_key_file_set_string_list(file, GROUP, key, (const char *const *)list->pdata, list->len);
+}
+
+static void
+setMarks(GKeyFile *file, const GPtrArray *marks)
+{
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < marks->len; i++) {
+        const VirtHptFileMark *mark = g_ptr_array_index(marks, i);
+
+        g_ptr_array_add(texts, g_strdup_printf("%" PRIu64 ":%" PRIu64 ":%" PRIu64 ":%" PRId64
+                                               ":%" PRId64 ":%s",
+                                               mark->device, mark->inode, mark->size, mark->seconds,
+                                               mark->nanoseconds, mark->path));
+    }
+    setList(file, "files", texts);
+}
+
+static void
+setMade(GKeyFile *file, const GPtrArray *made)
+{
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < made->len; i++) {
+        const VirtHptLayer *layer = g_ptr_array_index(made, i);
+
+        g_ptr_array_add(texts, g_strdup_printf("%" PRIu64 ":%s", layer->size, layer->path));
+    }
+    setList(file, "made", texts);
+}
+
+/**
+ * virtHptJournalFormat:
+ * @journal: a journal
+ * @length: (out): of its text in bytes
+ *
+ * Returns: (transfer full): its text
+ */
+char *
+virtHptJournalFormat(const VirtHptJournal *journal, gsize *length)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
 
@@ -205,14 +388,23 @@ format(const VirtHptJournal *journal, gsize *length)
     setString(file, GROUP, "snapshot", journal->snapshot);
     setString(file, GROUP, "aside", journal->aside);
     setString(file, GROUP, "definition", journal->definition);
+    setString(file, GROUP, "current", journal->current);
+    setString(file, GROUP, "boot", journal->boot);
     g_key_file_set_boolean(file, GROUP, "resume", journal->resume);
-    if (journal->kept->len > 0)
-        g_key_file_set_string_list(file, GROUP, "kept", (const char *const *)journal->kept->pdata,
-                                   journal->kept->len);
+    g_key_file_set_boolean(file, GROUP, "prove", journal->prove);
+    g_key_file_set_boolean(file, GROUP, "no-dry-run", journal->noDryRun);
+    g_key_file_set_integer(file, GROUP, "id", journal->id);
+    setList(file, "snapshots", journal->snapshots);
+    setMade(file, journal->made);
+    setList(file, "layers", journal->layers);
+    setList(file, "kept", journal->kept);
+    setMarks(file, journal->files);
     for (guint i = 0; i < journal->overlays->len; i++) {
         const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
         g_autofree char *group = g_strdup_printf("overlay %u", i);
 
+        if (!overlay->path)
+            continue;
         setString(file, group, "target", overlay->target);
         setString(file, group, "base", overlay->base);
         setString(file, group, "format", overlay->format);
@@ -246,17 +438,22 @@ virtHptJournalEnter(VirtHptJournal *journal,
     int fd;
 
     journal->phase = phase;
-    text = format(journal, &length);
+    text = virtHptJournalFormat(journal, &length);
     unlinkat(guest->stateDir, JOURNAL_DRAFT, 0);
     /* The definition may hold secrets. */
     fd = openat(guest->stateDir, JOURNAL_DRAFT,
                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    ok = fd >= 0 && (gsize)full_write(fd, text, length) == length && fsync(fd) == 0 &&
+    /* What could not be read again is not written. */
+    if (fd >= 0 && length > (gsize)JOURNAL_MAX)
+        errno = EFBIG;
+    ok = fd >= 0 && length <= (gsize)JOURNAL_MAX && (gsize)full_write(fd, text, length) == length &&
+         fsync(fd) == 0 &&
          renameat(guest->stateDir, JOURNAL_DRAFT, guest->stateDir, JOURNAL) == 0 &&
          fsync(guest->stateDir) == 0;
     if (!ok) {
         setErrno(guest, error);
         journal->phase = before;
+        unlinkat(guest->stateDir, JOURNAL_DRAFT, 0);
     }
     if (fd >= 0)
         close(fd);
@@ -268,13 +465,16 @@ virtHptJournalEnter(VirtHptJournal *journal,
  * @guest: a locked guest
  * @error: set on failure: %VIRT_HPT_ERROR_IO
  *
+ * Removes the journal, if there is one, and what a process that was killed had written of another.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
 virtHptJournalRemove(VirtHptGuest *guest, GError **error)
 {
-    if (unlinkat(guest->stateDir, JOURNAL, 0) < 0 && errno != ENOENT)
-        return setErrno(guest, error);
+    unlinkat(guest->stateDir, JOURNAL_DRAFT, 0);
+    if (unlinkat(guest->stateDir, JOURNAL, 0) < 0)
+        return errno == ENOENT || setErrno(guest, error);
     fsync(guest->stateDir);
     return TRUE;
 }

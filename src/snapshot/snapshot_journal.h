@@ -11,11 +11,13 @@
 
 #include "snapshot/snapshot_guest.h"
 #include "snapshot/snapshot_overlay.h"
+#include "snapshot/snapshot_watch.h"
 
 G_BEGIN_DECLS
 
 /**
  * VirtHptPhase:
+ * @VIRT_HPT_PHASE_PREPARING: files are being made beside the disks; the guest is not touched
  * @VIRT_HPT_PHASE_STOPPING: the running guest is being saved or ended; if it is still there,
  *   nothing has happened
  * @VIRT_HPT_PHASE_RESTORING: from when it is off until the snapshot is restored and in order; if
@@ -23,13 +25,28 @@ G_BEGIN_DECLS
  * @VIRT_HPT_PHASE_COMMITTING: the snapshot's guest stays; the old state goes
  * @VIRT_HPT_PHASE_DIFFERS: the snapshot's guest is paused since its table is not the recorded one,
  *   and somebody has to decide
+ * @VIRT_HPT_PHASE_UNDOING: the snapshot's guest is gone, and the state before is being restored
+ * @VIRT_HPT_PHASE_UNDONE: the guest is as it was before; the files of the revert go
  */
 typedef enum {
+    VIRT_HPT_PHASE_PREPARING,
     VIRT_HPT_PHASE_STOPPING,
     VIRT_HPT_PHASE_RESTORING,
     VIRT_HPT_PHASE_COMMITTING,
     VIRT_HPT_PHASE_DIFFERS,
+    VIRT_HPT_PHASE_UNDOING,
+    VIRT_HPT_PHASE_UNDONE,
 } VirtHptPhase;
+
+/**
+ * VirtHptLayer:
+ * @path: of a disk layer that was made for a revert
+ * @size: in bytes, of the file when nothing had been written to the layer
+ */
+typedef struct {
+    char *path;
+    guint64 size;
+} VirtHptLayer;
 
 /**
  * VirtHptJournal:
@@ -37,8 +54,18 @@ typedef enum {
  * @snapshot: name of the snapshot that is reverted to
  * @aside: where the state of the guest before is saved, or %NULL where there is none
  * @definition: the persistent definition before, or %NULL where there is none
+ * @current: name of the current snapshot before, or %NULL where there was none
+ * @snapshots: (element-type utf8): libvirt's XML before of the snapshots that the revert changes
  * @resume: whether the snapshot's guest is to run
- * @overlays: (element-type VirtHptOverlay): disk layers made for it
+ * @noDryRun: whether no dry run was wanted
+ * @prove: whether its table is to be compared with the recorded one before
+ * @id: libvirt's id of the snapshot's guest once that is restored, or -1
+ * @boot: (nullable): the host's boot id when it was
+ * @files: (element-type VirtHptFileMark): what was validated: the image, then the
+ *   layers of its disks; none where that cannot be told
+ * @overlays: (element-type VirtHptOverlay): disk layers to be made for it
+ * @made: (element-type VirtHptLayer): disk layers that were made for it, by us or by libvirt
+ * @layers: (element-type utf8): paths of the files that the guest's disks were on before
  * @kept: (element-type utf8): paths of disk layers that libvirt may remove, see virtHptKeepFile()
  */
 typedef struct {
@@ -46,13 +73,28 @@ typedef struct {
     char *snapshot;
     char *aside;
     char *definition;
+    char *current;
+    GPtrArray *snapshots;
     gboolean resume;
+    gboolean prove;
+    gboolean noDryRun;
+    gint id;
+    char *boot;
+    GPtrArray *files;
     GPtrArray *overlays;
+    GPtrArray *made;
+    GPtrArray *layers;
     GPtrArray *kept;
 } VirtHptJournal;
 
 VirtHptJournal *virtHptJournalNew(const char *snapshot);
 void virtHptJournalFree(VirtHptJournal *journal);
+
+gboolean virtHptJournalHasMade(const VirtHptJournal *journal, const char *path);
+void virtHptJournalAddMade(VirtHptJournal *journal, const char *path, guint64 size);
+
+VirtHptJournal *virtHptJournalParse(const char *text, gsize length, GError **error);
+char *virtHptJournalFormat(const VirtHptJournal *journal, gsize *length);
 
 gboolean virtHptJournalLoad(VirtHptGuest *guest, VirtHptJournal **journal, GError **error);
 gboolean virtHptJournalEnter(VirtHptJournal *journal,

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * As soon as libvirt since 9.9.0 has reverted a guest it removes the disk layers that the guest was
- * on (qemuSnapshotRevertExternalFinish()).  A guest whose state was saved needs them if it has to
- * be brought back.
+ * on, as far as the current snapshot names them (qemuSnapshotRevertExternalFinish()), and whoever
+ * else needs them.  A guest whose state was saved needs them if it has to be brought back.
  */
 
 #include "config.h"
@@ -19,8 +19,43 @@
 
 #include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_keep.h"
+#include "snapshot/snapshot_metadata.h"
+#include "snapshot/snapshot_uses.h"
 
 #define SUFFIX ".virt-hpt-kept"
+
+static void
+addKept(VirtHptJournal *journal, const char *path)
+{
+    struct stat st;
+
+    /* What is not there can be neither removed nor kept. */
+    if (!virtHptUsesHas(journal->kept, path) && lstat(path, &st) == 0)
+        g_ptr_array_add(journal->kept, g_strdup(path));
+}
+
+/**
+ * virtHptKeepPlan:
+ * @journal: of a revert that libvirt will do; knows the layers that the guest is on, and the
+ *   current snapshot; gets the files to be kept
+ * @error: set on failure: the snapshot's XML cannot be read
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptKeepPlan(VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(GPtrArray) removable = g_ptr_array_new_with_free_func(g_free);
+    const char *current = virtHptMetadataCurrent(journal);
+
+    if (current && !virtHptUsesAddRemovable(removable, current, error))
+        return FALSE;
+    for (guint i = 0; i < journal->layers->len; i++)
+        addKept(journal, g_ptr_array_index(journal->layers, i));
+    for (guint i = 0; i < removable->len; i++)
+        addKept(journal, g_ptr_array_index(removable, i));
+    return TRUE;
+}
 
 /**
  * virtHptKeepFile:

@@ -6,10 +6,11 @@
 
 #pragma once
 
-#include <glib.h>
+#include "snapshot/snapshot_journal.h"
 
 G_BEGIN_DECLS
 
+gboolean virtHptKeepPlan(VirtHptJournal *journal, GError **error);
 gboolean virtHptKeepFile(const char *path, GError **error);
 gboolean virtHptKeepBringBack(const char *path, GError **error);
 void virtHptKeepDrop(const char *path);

@@ -19,8 +19,6 @@
 #include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_overlay.h"
 
-#define NAMES_MAX 10000
-
 /**
  * virtHptOverlayNew:
  * @target: the disk, as the domain's XML names it
@@ -65,28 +63,37 @@ copyOwner(int fd, const char *base)
 }
 
 /**
- * virtHptOverlayReserve:
+ * virtHptOverlayName:
  * @overlay: an overlay without a file
  * @label: what to name it after, besides its base
- * @error: set on failure: %VIRT_HPT_ERROR_IO
  *
- * Makes an empty file beside the base, under a name that nobody had.
+ * Chooses a path beside the base that nobody else chooses, so that whoever finds a file there later
+ * knows whose it is.
+ */
+void
+virtHptOverlayName(VirtHptOverlay *overlay, const char *label)
+{
+    g_autofree char *escaped = g_uri_escape_string(label, NULL, FALSE);
+
+    g_free(overlay->path);
+    overlay->path = g_strdup_printf("%s.%s.revert-%08x", overlay->base, escaped, g_random_int());
+}
+
+/**
+ * virtHptOverlayReserve:
+ * @overlay: an overlay with a path
+ * @error: set on failure: %VIRT_HPT_ERROR_IO; where the path is taken it is not the overlay's any
+ *   more
+ *
+ * Makes an empty file.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptOverlayReserve(VirtHptOverlay *overlay, const char *label, GError **error)
+virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error)
 {
-    g_autofree char *escaped = g_uri_escape_string(label, NULL, FALSE);
-    int fd = -1;
+    int fd = open(overlay->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-    for (guint i = 1; fd < 0 && i < NAMES_MAX; i++) {
-        g_free(overlay->path);
-        overlay->path = g_strdup_printf("%s.%s.revert%u", overlay->base, escaped, i);
-        fd = open(overlay->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0 && errno != EEXIST)
-            break;
-    }
     if (fd < 0 || !copyOwner(fd, overlay->base)) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot make '%1$s': %2$s"),
                     overlay->path, g_strerror(errno));
@@ -134,19 +141,6 @@ virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error)
                 _("cannot make a layer over '%1$s' with qemu-img: %2$s"), overlay->base,
                 local ? local->message : (said && *said ? said : _("it gave no reason")));
     return FALSE;
-}
-
-/**
- * virtHptOverlayRemove:
- * @overlay: an overlay that no domain uses
- *
- * Removes its file.
- */
-void
-virtHptOverlayRemove(const VirtHptOverlay *overlay)
-{
-    if (overlay->path)
-        unlink(overlay->path);
 }
 
 static void

@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  * @base: absolute path of the image that the snapshot left as it was
  * @format: of @base
  * @block: whether @base is a block device
- * @path: absolute path of the layer above @base; %NULL: not chosen yet
+ * @path: absolute path of the layer above @base; %NULL: not chosen yet, or it is somebody else's
  */
 typedef struct {
     char *target;
@@ -32,9 +32,9 @@ VirtHptOverlay *virtHptOverlayNew(const char *target,
                                   gboolean block);
 void virtHptOverlayFree(VirtHptOverlay *overlay);
 
-gboolean virtHptOverlayReserve(VirtHptOverlay *overlay, const char *label, GError **error);
+void virtHptOverlayName(VirtHptOverlay *overlay, const char *label);
+gboolean virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error);
 gboolean virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error);
-void virtHptOverlayRemove(const VirtHptOverlay *overlay);
 
 char *virtHptOverlayEditDomain(const char *xml, const GPtrArray *overlays, GError **error);
 

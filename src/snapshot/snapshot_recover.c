@@ -1,5 +1,5 @@
 /*
- * snapshot_recover.c: bring a guest back after a revert that failed or was interrupted
+ * snapshot_recover.c: bring a guest back after a revert that was interrupted
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -7,286 +7,244 @@
 #include "config.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
-#include "snapshot/snapshot_driver.h"
-#include "snapshot/snapshot_keep.h"
+#include "snapshot/snapshot_uses.h"
 #include "snapshot/snapshot_revertpriv.h"
 
 /* How long libvirt may take to save a guest, or to restore one, that nobody waits for any more */
 #define JOB_TIME 3600 /* seconds */
 
-static void
-dropKept(const VirtHptJournal *journal)
-{
-    for (guint i = 0; i < journal->kept->len; i++)
-        virtHptKeepDrop(g_ptr_array_index(journal->kept, i));
-}
-
-/**
- * virtHptRevertDropOverlays:
- * @journal: of a revert that has not touched its guest
- *
- * Removes the disk layers that were made for it, and the second names of others.
- */
-void
-virtHptRevertDropOverlays(const VirtHptJournal *journal)
-{
-    for (guint i = 0; i < journal->overlays->len; i++)
-        virtHptOverlayRemove(g_ptr_array_index(journal->overlays, i));
-    dropKept(journal);
-}
-
-static void
-removeAside(const VirtHptJournal *journal)
-{
-    if (journal->aside)
-        unlink(journal->aside);
-}
+/* What was found */
+typedef struct {
+    VirtHptGuest *guest;
+    VirtHptJournal *journal;
+    const VirtHptRevertOptions *options;
+    int state;      /* virDomainState */
+    int reason;     /* for it */
+    gboolean whole; /* whether the state before is saved */
+    VirtHptRecovery *recovery;
+} Found;
 
 static gboolean
-bringBackKept(const VirtHptJournal *journal, GError **error)
+isActive(const Found *found)
 {
-    for (guint i = 0; i < journal->kept->len; i++) {
-        if (!virtHptKeepBringBack(g_ptr_array_index(journal->kept, i), error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-/* The last step: what the journal speaks of is in order. */
-static gboolean
-forget(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
-{
-    if (!virtHptJournalRemove(guest, error))
-        return FALSE;
-    removeAside(journal);
-    dropKept(journal);
-    return TRUE;
-}
-
-/**
- * virtHptRevertAbandon:
- * @guest: a locked guest, as it was
- * @journal: of a revert that has not touched it
- * @error: set on failure
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptRevertAbandon(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
-{
-    if (!forget(guest, journal, error))
-        return FALSE;
-    virtHptRevertDropOverlays(journal);
-    return TRUE;
-}
-
-static gboolean
-redefine(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
-{
-    g_autoptr(virDomain) defined = NULL;
-
-    if (!journal->definition)
-        return TRUE;
-    defined = virDomainDefineXML(guest->connection, journal->definition);
-    if (!defined)
-        return virtHptLibvirtSetError(error, _("cannot redefine '%1$s'"), guest->name);
-    return TRUE;
-}
-
-/**
- * virtHptRevertUndo:
- * @guest: a locked guest
- * @journal: of a revert that is not committed
- * @error: set on failure; the journal and the state before are then kept
- *
- * Ends the snapshot's guest if there is one, and brings back what was before.
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptRevertUndo(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
-{
-    /* The snapshot's guest is better than none. */
-    if (journal->aside && !virtHptBackendIsWhole(journal->aside)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
-                    _("'%1$s' does not hold the state of '%2$s' before its revert"), journal->aside,
-                    guest->name);
-        return FALSE;
-    }
-    if (!virtHptGuestPullPlug(guest, error) || !bringBackKept(journal, error) ||
-        !redefine(guest, journal, error))
-        return FALSE;
-    if (journal->aside && !virtHptBackendRestoreGuest(guest, journal->aside, error))
-        return FALSE;
-    return virtHptRevertAbandon(guest, journal, error);
-}
-
-/**
- * virtHptRevertCommit:
- * @guest: a locked guest
- * @journal: of a revert that is committed
- * @running: (out): whether the guest runs
- * @error: set on failure; the journal is then kept
- *
- * Lets the snapshot's guest run if it shall, and removes the state before.  May be done twice.
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptRevertCommit(VirtHptGuest *guest, VirtHptJournal *journal, gboolean *running, GError **error)
-{
-    int state;
-
-    if (!virtHptGuestGetState(guest, &state, error))
-        return FALSE;
-    if (journal->resume && state == VIR_DOMAIN_PAUSED && virDomainResume(guest->domain) < 0)
-        return virtHptLibvirtSetError(error, _("cannot resume '%1$s'"), guest->name);
-    if (!virtHptGuestGetState(guest, &state, error))
-        return FALSE;
-    *running = state == VIR_DOMAIN_RUNNING;
-    return forget(guest, journal, error);
-}
-
-/* There was no state to keep, or it was not to be kept: what the user asked for is all there is. */
-static gboolean
-finishRevert(VirtHptGuest *guest, VirtHptJournal *journal, gboolean restored, GError **error)
-{
-    g_autoptr(VirtHptSnapshot) snapshot = virtHptSnapshotLookup(guest, journal->snapshot, error);
-    gboolean running;
-
-    if (!snapshot || !virtHptSnapshotHasImage(snapshot, error) ||
-        !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_RESTORING, error))
-        return FALSE;
-    if (!restored && !snapshot->backend->revert(snapshot, journal, error))
-        return FALSE;
-    return (!snapshot->backend->settle || snapshot->backend->settle(snapshot, journal, error)) &&
-           virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_COMMITTING, error) &&
-           virtHptRevertCommit(guest, journal, &running, error);
+    return found->state != VIR_DOMAIN_SHUTOFF;
 }
 
 /* Somebody else let the guest run since: what was saved must not go just because of that. */
 static gboolean
-recoverRunning(VirtHptGuest *guest,
-               VirtHptJournal *journal,
-               VirtHptRecovery *recovery,
-               GError **error)
+recoverRunning(const Found *found, GError **error)
 {
-    if (!journal->aside || !virtHptBackendIsWhole(journal->aside)) {
-        *recovery = VIRT_HPT_RECOVERY_UNTOUCHED;
-        return virtHptJournalRemove(guest, error);
+    VirtHptGuest *guest = found->guest;
+
+    if (!found->whole) {
+        *found->recovery = VIRT_HPT_RECOVERY_LEFT;
+        return virtHptRevertLeave(guest, found->journal, found->options, error);
     }
     g_set_error(
         error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
         _("a revert of '%1$s' was interrupted, and it runs all the same: to keep it as it is, remove '%2$s', its state before the revert; to go back to that: virsh destroy, then virt-hpt snapshot-revert --recover"),
-        guest->name, journal->aside);
+        guest->name, found->journal->aside);
     return FALSE;
 }
 
 static gboolean
-recoverStopping(VirtHptGuest *guest,
-                VirtHptJournal *journal,
-                gboolean active,
-                VirtHptRecovery *recovery,
-                GError **error)
+bringBack(const Found *found, GError **error)
 {
-    if (active && journal->aside && virtHptBackendIsWhole(journal->aside))
-        return recoverRunning(guest, journal, recovery, error);
-    if (active) {
-        *recovery = VIRT_HPT_RECOVERY_UNTOUCHED;
-        return virtHptRevertAbandon(guest, journal, error);
-    }
-    if (!journal->aside) {
-        *recovery = VIRT_HPT_RECOVERY_FINISHED;
-        return finishRevert(guest, journal, FALSE, error);
-    }
-    if (!virtHptBackendIsWhole(journal->aside)) {
-        /* The machine went down while libvirt saved the guest: there is no state to bring back. */
-        *recovery = VIRT_HPT_RECOVERY_OFF;
-        return virtHptRevertAbandon(guest, journal, error);
-    }
-    *recovery = VIRT_HPT_RECOVERY_BROUGHT_BACK;
-    return virtHptRevertUndo(guest, journal, error);
+    *found->recovery =
+        found->journal->aside ? VIRT_HPT_RECOVERY_BROUGHT_BACK : VIRT_HPT_RECOVERY_OFF;
+    return virtHptRevertUndo(found->guest, found->journal, found->options, error);
 }
 
-/* Whether a guest that is paused may be the one that @journal's revert restored: that lies on the
- * layers which were made for it alone, if there are any. */
 static gboolean
-isOfRevert(VirtHptGuest *guest, const VirtHptJournal *journal)
+abandon(const Found *found, VirtHptRecovery recovery, GError **error)
 {
-    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, 0);
+    *found->recovery = recovery;
+    return virtHptRevertAbandon(found->guest, found->journal, found->options, error);
+}
 
-    for (guint i = 0; xml && i < journal->overlays->len; i++) {
+static gboolean
+complete(const Found *found, GError **error)
+{
+    return virtHptRevertComplete(found->guest, found->journal, isActive(found), found->options,
+                                 found->recovery, error);
+}
+
+static gboolean
+recoverStopping(const Found *found, GError **error)
+{
+    if (isActive(found))
+        return found->whole ? recoverRunning(found, error)
+                            : abandon(found, VIRT_HPT_RECOVERY_UNTOUCHED, error);
+    if (!found->journal->aside)
+        return complete(found, error);
+    /* The guest ended while libvirt saved it: there is no state to bring back. */
+    return found->whole ? bringBack(found, error) : abandon(found, VIRT_HPT_RECOVERY_OFF, error);
+}
+
+/* Whether the domain is on all the layers that were made for the revert */
+static gboolean
+isOnOverlays(const VirtHptJournal *journal, const GPtrArray *layers)
+{
+    for (guint i = 0; i < journal->overlays->len; i++) {
         const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
-        g_autofree char *escaped = g_markup_escape_text(overlay->path, -1);
-        g_auto(GStrv) parts = g_strsplit(escaped, "&#39;", -1);
-        g_autofree char *quoted = g_strjoinv("&apos;", parts); /* as libvirt writes it */
 
-        if (!strstr(xml, quoted))
+        if (!overlay->path || !virtHptUsesHas(layers, overlay->path))
             return FALSE;
     }
-    return xml != NULL;
+    return TRUE;
 }
 
 static gboolean
-recoverRestoring(VirtHptGuest *guest,
-                 VirtHptJournal *journal,
-                 int state,
-                 VirtHptRecovery *recovery,
-                 GError **error)
+isOnLayersBefore(const VirtHptJournal *journal, const GPtrArray *layers)
 {
-    gboolean active = state != VIR_DOMAIN_SHUTOFF;
-
-    /* A revert leaves its guest paused until it is committed: this one is somebody else's. */
-    if (active && (state != VIR_DOMAIN_PAUSED || !isOfRevert(guest, journal)))
-        return recoverRunning(guest, journal, recovery, error);
-    if (journal->aside) {
-        *recovery = VIRT_HPT_RECOVERY_BROUGHT_BACK;
-        return virtHptRevertUndo(guest, journal, error);
+    for (guint i = 0; i < layers->len; i++) {
+        if (!virtHptUsesHas(journal->layers, g_ptr_array_index(layers, i)))
+            return FALSE;
     }
-    *recovery = VIRT_HPT_RECOVERY_FINISHED;
-    return finishRevert(guest, journal, active, error);
+    return TRUE;
+}
+
+/* Whether the domain is the guest that the revert restored, which stays paused until it is
+ * committed, and not one that somebody started since. */
+static gboolean
+isOfRevert(const Found *found, gboolean *is, GError **error)
+{
+    const VirtHptJournal *journal = found->journal;
+    g_autoptr(GPtrArray) layers = NULL;
+    g_autofree char *boot = NULL;
+    gint id;
+
+    *is = FALSE;
+    if (found->state != VIR_DOMAIN_PAUSED)
+        return TRUE;
+    if (journal->id >= 0) {
+        boot = virtHptGuestBootId();
+        id = virtHptGuestGetId(found->guest);
+        *is = id == journal->id && g_strcmp0(boot, journal->boot) == 0;
+        return TRUE;
+    }
+    /* It was interrupted before the id was known. */
+    layers = virtHptUsesTop(found->guest, error);
+    if (!layers)
+        return FALSE;
+    *is = found->guest->revertsExternal ? !isOnLayersBefore(journal, layers)
+                                        : isOnOverlays(journal, layers);
+    return TRUE;
+}
+
+static gboolean
+recoverRestoring(const Found *found, GError **error)
+{
+    gboolean ours = FALSE;
+
+    if (isActive(found)) {
+        if (!isOfRevert(found, &ours, error))
+            return FALSE;
+        if (!ours)
+            return recoverRunning(found, error);
+    }
+    /* Where there was no state to keep, what the user asked for is all there is. */
+    if (!found->journal->aside)
+        return complete(found, error);
+    return bringBack(found, error);
+}
+
+/* Whether the domain is the guest before, as libvirt restored it */
+static gboolean
+isBack(const Found *found, gboolean *is, GError **error)
+{
+    g_autoptr(GPtrArray) layers = virtHptUsesTop(found->guest, error);
+
+    if (!layers)
+        return FALSE;
+    *is = isOnLayersBefore(found->journal, layers) &&
+          (found->state == VIR_DOMAIN_PAUSED ||
+           (found->state == VIR_DOMAIN_RUNNING && found->reason == VIR_DOMAIN_RUNNING_RESTORED));
+    return TRUE;
+}
+
+static gboolean
+recoverUndoing(const Found *found, GError **error)
+{
+    gboolean back = FALSE;
+
+    if (!isActive(found))
+        return bringBack(found, error);
+    if (!isBack(found, &back, error))
+        return FALSE;
+    return back ? abandon(found, VIRT_HPT_RECOVERY_BROUGHT_BACK, error)
+                : recoverRunning(found, error);
+}
+
+static gboolean
+recoverCommitting(const Found *found, GError **error)
+{
+    gboolean running;
+
+    *found->recovery = VIRT_HPT_RECOVERY_FINISHED;
+    return virtHptRevertCommit(found->guest, found->journal, found->options, &running, error);
+}
+
+/* Whoever removed the state before has decided. */
+static gboolean
+recoverDiffering(const Found *found, GError **error)
+{
+    return found->whole ? recoverRestoring(found, error) : recoverCommitting(found, error);
+}
+
+static gboolean
+recoverFound(const Found *found, GError **error)
+{
+    switch (found->journal->phase) {
+    case VIRT_HPT_PHASE_PREPARING:
+        return abandon(found, VIRT_HPT_RECOVERY_UNTOUCHED, error);
+    case VIRT_HPT_PHASE_STOPPING:
+        return recoverStopping(found, error);
+    case VIRT_HPT_PHASE_COMMITTING:
+        return recoverCommitting(found, error);
+    case VIRT_HPT_PHASE_UNDOING:
+        return recoverUndoing(found, error);
+    case VIRT_HPT_PHASE_UNDONE:
+        return abandon(found, VIRT_HPT_RECOVERY_BROUGHT_BACK, error);
+    case VIRT_HPT_PHASE_DIFFERS:
+        return recoverDiffering(found, error);
+    case VIRT_HPT_PHASE_RESTORING:
+    default:
+        return recoverRestoring(found, error);
+    }
 }
 
 static gboolean
 recoverJournal(VirtHptGuest *guest,
                VirtHptJournal *journal,
+               const VirtHptRevertOptions *options,
                VirtHptRecovery *recovery,
                GError **error)
 {
-    gboolean running;
-    int state;
+    Found found = {
+        .guest = guest,
+        .journal = journal,
+        .options = options,
+        .recovery = recovery,
+    };
 
     /* libvirt goes on with what it was asked for, whoever asked. */
-    if (!virtHptGuestAwaitJob(guest, JOB_TIME, error) ||
-        !virtHptGuestGetState(guest, &state, error))
+    if (!virtHptGuestAwaitJob(guest, JOB_TIME, error))
         return FALSE;
-    switch (journal->phase) {
-    case VIRT_HPT_PHASE_STOPPING:
-        return recoverStopping(guest, journal, state != VIR_DOMAIN_SHUTOFF, recovery, error);
-    case VIRT_HPT_PHASE_COMMITTING:
-        *recovery = VIRT_HPT_RECOVERY_FINISHED;
-        return virtHptRevertCommit(guest, journal, &running, error);
-    case VIRT_HPT_PHASE_DIFFERS:
-        if (!journal->aside) {
-            /* There is nothing to go back to, and the guest is not to run by itself. */
-            *recovery = VIRT_HPT_RECOVERY_UNTOUCHED;
-            return virtHptJournalRemove(guest, error);
-        }
-        return recoverRestoring(guest, journal, state, recovery, error);
-    case VIRT_HPT_PHASE_RESTORING:
-    default:
-        return recoverRestoring(guest, journal, state, recovery, error);
-    }
+    if (virDomainGetState(guest->domain, &found.state, &found.reason, 0) < 0)
+        return virtHptLibvirtSetError(error, _("cannot query the state of '%1$s'"), guest->name);
+    found.whole = journal->aside && virtHptBackendIsWhole(journal->aside);
+    return recoverFound(&found, error);
 }
 
 /**
  * virtHptGuestRecover:
  * @guest: a locked guest
  * @asked: whether somebody asks for it; else a guest that waits for a decision is left alone
+ * @options: whom to tell what should be known, and how far a long step is; no more of it is used
  * @recovery: (out): what was done
  * @error: set on failure; what it takes to try again is then kept
  *
@@ -295,7 +253,11 @@ recoverJournal(VirtHptGuest *guest,
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptGuestRecover(VirtHptGuest *guest, gboolean asked, VirtHptRecovery *recovery, GError **error)
+virtHptGuestRecover(VirtHptGuest *guest,
+                    gboolean asked,
+                    const VirtHptRevertOptions *options,
+                    VirtHptRecovery *recovery,
+                    GError **error)
 {
     g_autoptr(VirtHptJournal) journal = NULL;
     g_autoptr(GError) local = NULL;
@@ -303,9 +265,11 @@ virtHptGuestRecover(VirtHptGuest *guest, gboolean asked, VirtHptRecovery *recove
     *recovery = VIRT_HPT_RECOVERY_NONE;
     if (!virtHptJournalLoad(guest, &journal, error))
         return FALSE;
-    if (!journal || (journal->phase == VIRT_HPT_PHASE_DIFFERS && !asked))
+    if (!journal)
+        return virtHptJournalRemove(guest, error);
+    if (journal->phase == VIRT_HPT_PHASE_DIFFERS && !asked)
         return TRUE;
-    if (recoverJournal(guest, journal, recovery, &local))
+    if (recoverJournal(guest, journal, options, recovery, &local))
         return TRUE;
     if (journal->aside && !strstr(local->message, journal->aside) &&
         g_file_test(journal->aside, G_FILE_TEST_EXISTS))

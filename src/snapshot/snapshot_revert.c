@@ -15,16 +15,10 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "qemu/qemu_capture.h"
-#include "snapshot/snapshot_driver.h"
 #include "snapshot/snapshot_keep.h"
+#include "snapshot/snapshot_metadata.h"
 #include "snapshot/snapshot_revertpriv.h"
 #include "snapshot/snapshot_watch.h"
-
-/* A paused guest of any size is read within this time, in seconds */
-#define PROVE_TIME 600
-/* Differences that are named, of each kind */
-#define PROVE_KEPT 16
 
 typedef struct {
     VirtHptSnapshot *snapshot;
@@ -32,11 +26,10 @@ typedef struct {
     const VirtHptRevertOptions *options;
     VirtHptRevertResult *result;
     VirtHptJournal *journal;
-    VirtHptJournal *undecided; /* of a revert that was not proved and waits for a decision */
-    VirtHptWatch *image;       /* the snapshot's */
-    VirtHptWatch *layers;      /* of the snapshot's disks */
+    VirtHptWatch *image;  /* the snapshot's */
+    VirtHptWatch *layers; /* of the snapshot's disks */
     gboolean active;
-    gboolean entered; /* whether the journal is this revert's */
+    gboolean entered; /* whether there is a journal that others would find */
 } Revert;
 
 /**
@@ -54,26 +47,11 @@ virtHptRevertResultClear(VirtHptRevertResult *result)
 static void
 revertClear(Revert *revert)
 {
-    g_clear_pointer(&revert->journal, virtHptJournalFree);
-    g_clear_pointer(&revert->undecided, virtHptJournalFree);
     g_clear_pointer(&revert->image, virtHptWatchFree);
     g_clear_pointer(&revert->layers, virtHptWatchFree);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Revert, revertClear)
-
-static void G_GNUC_PRINTF(2, 3) say(const Revert *revert, const char *format, ...)
-{
-    g_autofree char *message = NULL;
-    va_list args;
-
-    if (!revert->options->say)
-        return;
-    va_start(args, format);
-    message = g_strdup_vprintf(format, args);
-    va_end(args);
-    revert->options->say(message, revert->options->opaque);
-}
 
 /* Whether what the revert depends on is what it was */
 static gboolean
@@ -93,7 +71,8 @@ sayDoubts(const Revert *revert)
         const VirtHptFact *fact = g_ptr_array_index(facts, i);
 
         if (fact->result != VIRT_HPT_RESULT_PASSED)
-            say(revert, _("validation: %1$s: %2$s"), fact->code, fact->message);
+            virtHptRevertSay(revert->options, _("validation: %1$s: %2$s"), fact->code,
+                             fact->message);
     }
 }
 
@@ -108,6 +87,8 @@ validate(Revert *revert, gboolean *passed, GError **error)
         .progressOpaque = revert->options->opaque,
     };
 
+    if (!virtHptWatchAdd(revert->image, revert->snapshot->image, error))
+        return FALSE;
     result->verdict = virtHptSnapshotValidate(revert->snapshot, &options, revert->layers, error);
     if (!result->verdict)
         return FALSE;
@@ -142,54 +123,79 @@ checkGuest(const Revert *revert, GError **error)
     return TRUE;
 }
 
+/* Nobody but the user knows whether the state before an earlier revert may go. */
 static gboolean
-rememberDefinition(Revert *revert, GError **error)
+checkUndecided(const Revert *revert, GError **error)
 {
-    g_autoptr(VirtHptLibvirtString) xml = NULL;
+    g_autoptr(VirtHptJournal) earlier = NULL;
+    const char *name = revert->guest->name;
 
-    xml =
-        virDomainGetXMLDesc(revert->guest->domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
-    if (!xml)
-        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), revert->guest->name);
-    revert->journal->definition = g_strdup(xml);
-    return TRUE;
+    if (!virtHptJournalLoad(revert->guest, &earlier, error))
+        return FALSE;
+    if (!earlier)
+        return TRUE;
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+        _("an earlier revert of '%1$s' waits for a decision, as its restored table differed: to go back to before it: virt-hpt snapshot-revert --recover; to keep the guest as it is, remove '%2$s' first, and then the same"),
+        name, earlier->aside);
+    return FALSE;
 }
 
-/* Where the state before goes; never over one that somebody has yet to decide about */
-static char *
-chooseAside(const Revert *revert)
+/* Notes for whoever has to complete the revert what was validated. */
+static void
+noteFiles(Revert *revert)
 {
-    const char *directory = revert->guest->statePath;
-    g_autofree char *path = g_build_filename(directory, VIRT_HPT_ASIDE, NULL);
+    GPtrArray *marks = revert->journal->files;
 
-    if (!revert->undecided || g_strcmp0(revert->undecided->aside, path) != 0)
-        return g_steal_pointer(&path);
-    return g_build_filename(directory, VIRT_HPT_ASIDE_AGAIN, NULL);
+    g_ptr_array_set_size(marks, 0);
+    virtHptWatchMark(revert->image, marks);
+    virtHptWatchMark(revert->layers, marks);
 }
 
-/* All that can be done while the guest runs */
+/* Whether all that was validated is the same, so far as another process can tell. */
+static gboolean
+areFilesSame(const Revert *revert)
+{
+    const GPtrArray *marks = revert->journal->files;
+    gboolean same = marks->len > 0;
+
+    for (guint i = 0; i < marks->len && same; i++) {
+        const VirtHptFileMark *mark = g_ptr_array_index(marks, i);
+
+        same = virtHptFileMarkIsSame(mark) &&
+               (i > 0 || g_str_equal(mark->path, revert->snapshot->image));
+    }
+    return same;
+}
+
+/* What the revert needs, and what it takes to undo it; nothing is changed. */
+static gboolean
+plan(Revert *revert, GError **error)
+{
+    const VirtHptSnapshot *snapshot = revert->snapshot;
+    VirtHptGuest *guest = revert->guest;
+    VirtHptJournal *journal = revert->journal;
+    VirtHptRunState run = revert->options->run;
+
+    revert->active = virDomainIsActive(guest->domain) == 1;
+    journal->prove = revert->options->prove;
+    journal->noDryRun = revert->options->noDryRun;
+    noteFiles(revert);
+    journal->resume = run == VIRT_HPT_RUN_RUNNING ||
+                      (run == VIRT_HPT_RUN_AS_SAVED && g_strcmp0(snapshot->state, "running") == 0);
+    if (revert->active && !revert->options->discardCurrent)
+        journal->aside = g_build_filename(guest->statePath, VIRT_HPT_ASIDE, NULL);
+    return checkUndecided(revert, error) && checkGuest(revert, error) &&
+           virtHptMetadataRemember(guest, snapshot->handle, journal, error) &&
+           (!snapshot->backend->plan || snapshot->backend->plan(snapshot, journal, error)) &&
+           (!guest->revertsExternal || virtHptKeepPlan(journal, error));
+}
+
+/* Makes the files that a revert needs, while the guest runs. */
 static gboolean
 prepare(Revert *revert, GError **error)
 {
     const VirtHptBackend *backend = revert->snapshot->backend;
-    VirtHptRunState run = revert->options->run;
-
-    if (!virtHptJournalLoad(revert->guest, &revert->undecided, error))
-        return FALSE;
-    revert->active = virDomainIsActive(revert->guest->domain) == 1;
-    revert->journal->resume =
-        run == VIRT_HPT_RUN_RUNNING ||
-        (run == VIRT_HPT_RUN_AS_SAVED && g_strcmp0(revert->snapshot->state, "running") == 0);
-    if (revert->active && !revert->options->discardCurrent)
-        revert->journal->aside = chooseAside(revert);
-    return checkGuest(revert, error) && rememberDefinition(revert, error) &&
-           (!backend->prepare || backend->prepare(revert->snapshot, revert->journal, error));
-}
-
-static gboolean
-stopGuest(Revert *revert, GError **error)
-{
-    VirtHptGuest *guest = revert->guest;
     VirtHptJournal *journal = revert->journal;
 
     /* What an earlier revert left there must be gone before a journal speaks of it. */
@@ -198,80 +204,71 @@ stopGuest(Revert *revert, GError **error)
                     journal->aside, g_strerror(errno));
         return FALSE;
     }
-    if (!virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+    if (!virtHptJournalEnter(journal, revert->guest, VIRT_HPT_PHASE_PREPARING, error))
         return FALSE;
     revert->entered = TRUE;
+    if (backend->prepare && !backend->prepare(revert->snapshot, journal, error))
+        return FALSE;
+    for (guint i = 0; i < journal->kept->len; i++) {
+        if (!virtHptKeepFile(g_ptr_array_index(journal->kept, i), error))
+            return FALSE;
+    }
+    return virtHptRevertNoteMade(revert->guest, journal, error);
+}
+
+static gboolean
+stopGuest(Revert *revert, GError **error)
+{
+    VirtHptGuest *guest = revert->guest;
+    VirtHptJournal *journal = revert->journal;
+
+    if (!virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+        return FALSE;
     if (!revert->active)
         return TRUE;
     if (!journal->aside)
         return virtHptGuestPullPlug(guest, error);
-    say(revert, _("the state of '%1$s' goes to '%2$s' until the revert is done"), guest->name,
-        journal->aside);
+    virtHptRevertSay(revert->options,
+                     _("the state of '%1$s' goes to '%2$s' until the revert is done"), guest->name,
+                     journal->aside);
     return virtHptBackendSaveGuest(guest, journal->aside, error);
 }
 
-/* The table that the restored guest must have: the recorded one, else the image's */
+/* What tells the restored guest from one that somebody starts later */
 static gboolean
-loadExpected(const Revert *revert, VirtHptSubject **subject, GError **error)
+noteRestored(Revert *revert, GError **error)
+{
+    VirtHptJournal *journal = revert->journal;
+
+    journal->id = virtHptGuestGetId(revert->guest);
+    g_free(journal->boot);
+    journal->boot = virtHptGuestBootId();
+    return virtHptRevertNoteMade(revert->guest, journal, error) &&
+           virtHptJournalEnter(journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error);
+}
+
+static gboolean
+restoreGuest(Revert *revert, GError **error)
 {
     const VirtHptSnapshot *snapshot = revert->snapshot;
-    g_autoptr(VirtHptRecord) record = virtHptSnapshotFindRecord(snapshot, NULL);
 
-    *subject = virtHptSubjectOpen(record ? record->path : snapshot->image,
-                                  revert->options->progress, revert->options->opaque, error);
-    return *subject != NULL;
+    return virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) &&
+           checkFiles(revert, error) &&
+           snapshot->backend->revert(snapshot, revert->journal, error) &&
+           checkFiles(revert, error) && noteRestored(revert, error);
 }
 
-/* Compares the restored guest's table with the recorded one; @same: whether they agree. */
+/* With the snapshot restored: until it is proved and in order */
 static gboolean
-prove(Revert *revert, gboolean *same, GError **error)
-{
-    g_autoptr(VirtHptSubject) expected = NULL;
-    g_autoptr(VirtHptStream) stream = NULL;
-    VirtHptDiff *diff;
-
-    if (!loadExpected(revert, &expected, error))
-        return FALSE;
-    stream = virtHptCapture(revert->guest->domain, NULL, PROVE_TIME, error);
-    if (!stream)
-        return FALSE;
-    if (!stream->hasHpt || !expected->table) {
-        *same = !stream->hasHpt && !expected->table;
-        if (*same)
-            return TRUE;
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
-            _("the restored guest and the snapshot do not use the same kind of page table"));
-        return FALSE;
-    }
-    diff = virtHptTableDiff(expected->table, stream->table, PROVE_KEPT, error);
-    revert->result->diff = diff;
-    *same = diff && virtHptDiffGetTotal(diff) == 0;
-    return diff != NULL;
-}
-
-/* With the guest off: until the snapshot is restored, proved and in order */
-static gboolean
-restore(Revert *revert, gboolean *same, GError **error)
+settle(Revert *revert, gboolean *same, GError **error)
 {
     const VirtHptBackend *backend = revert->snapshot->backend;
 
-    if (!virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) ||
-        !checkFiles(revert, error) || !backend->revert(revert->snapshot, revert->journal, error) ||
-        !checkFiles(revert, error))
-        return FALSE;
     *same = TRUE;
-    if (revert->options->prove && !prove(revert, same, error))
+    if (revert->options->prove &&
+        !virtHptRevertProve(revert->snapshot, revert->options, &revert->result->diff, same, error))
         return FALSE;
     return !backend->settle || backend->settle(revert->snapshot, revert->journal, error);
-}
-
-/* Nothing is left of this revert: what waited for a decision before it waits on. */
-static void
-waitOn(Revert *revert)
-{
-    if (revert->undecided)
-        virtHptJournalEnter(revert->undecided, revert->guest, VIRT_HPT_PHASE_DIFFERS, NULL);
 }
 
 /* With the guest off something failed: @error says what already, and gets what became of it. */
@@ -281,8 +278,7 @@ bringBack(Revert *revert, GError **error)
     g_autoptr(GError) local = NULL;
     const char *aside = revert->journal->aside;
 
-    if (virtHptRevertUndo(revert->guest, revert->journal, &local)) {
-        waitOn(revert);
+    if (virtHptRevertUndo(revert->guest, revert->journal, revert->options, &local)) {
         if (aside)
             g_prefix_error(error, _("reverted nothing, '%1$s' is as it was before: "),
                            revert->guest->name);
@@ -290,10 +286,16 @@ bringBack(Revert *revert, GError **error)
             g_prefix_error(error, _("reverted nothing, '%1$s' is off: "), revert->guest->name);
         return;
     }
-    g_prefix_error(
-        error,
-        _("'%1$s' could not be brought back (%2$s), its state is in '%3$s': try: virt-hpt snapshot-revert --recover; the revert failed because: "),
-        revert->guest->name, local->message, aside ? aside : revert->snapshot->image);
+    if (aside)
+        g_prefix_error(
+            error,
+            _("'%1$s' could not be brought back (%2$s), its state is in '%3$s': try: virt-hpt snapshot-revert --recover; the revert failed because: "),
+            revert->guest->name, local->message, aside);
+    else
+        g_prefix_error(
+            error,
+            _("the revert of '%1$s' could not be undone (%2$s): try: virt-hpt snapshot-revert --recover; it failed because: "),
+            revert->guest->name, local->message);
 }
 
 /* Something failed before the guest was off, or just when. */
@@ -303,14 +305,14 @@ giveUp(Revert *revert, GError **error)
     const VirtHptJournal *journal = revert->journal;
     int active = revert->active ? virDomainIsActive(revert->guest->domain) : 1;
 
-    if (!revert->entered) {
-        virtHptRevertDropOverlays(journal);
-    } else if (active == 0 && (!journal->aside || virtHptBackendIsWhole(journal->aside))) {
+    if (!revert->entered)
+        return;
+    if (active == 0 && journal->phase != VIRT_HPT_PHASE_PREPARING &&
+        (!journal->aside || virtHptBackendIsWhole(journal->aside))) {
         bringBack(revert, error);
     } else if (active >= 0) {
         /* It was not saved: it is as it was, or ended by itself meanwhile. */
-        if (virtHptRevertAbandon(revert->guest, revert->journal, NULL))
-            waitOn(revert);
+        virtHptRevertAbandon(revert->guest, revert->journal, revert->options, NULL);
     } else {
         /* No daemon to ask: all is left as it is for whoever can. */
         g_prefix_error(
@@ -324,26 +326,23 @@ static gboolean
 commit(Revert *revert, gboolean same, GError **error)
 {
     VirtHptRevertResult *result = revert->result;
-    VirtHptPhase phase = same ? VIRT_HPT_PHASE_COMMITTING : VIRT_HPT_PHASE_DIFFERS;
+    VirtHptJournal *journal = revert->journal;
+    gboolean undecided = !same && journal->aside;
 
-    if (!virtHptJournalEnter(revert->journal, revert->guest, phase, error)) {
+    /* It is not to run by itself, whether there is something to go back to or not. */
+    journal->resume = journal->resume && same;
+    if (!virtHptJournalEnter(journal, revert->guest,
+                             undecided ? VIRT_HPT_PHASE_DIFFERS : VIRT_HPT_PHASE_COMMITTING,
+                             error)) {
         bringBack(revert, error);
         return FALSE;
     }
-    if (!same) {
-        result->outcome = VIRT_HPT_REVERT_DIFFERS;
-        result->aside = g_strdup(revert->journal->aside);
+    result->outcome = same ? VIRT_HPT_REVERT_DONE : VIRT_HPT_REVERT_DIFFERS;
+    if (undecided) {
+        result->aside = g_strdup(journal->aside);
         return TRUE;
     }
-    result->outcome = VIRT_HPT_REVERT_DONE;
-    if (!virtHptRevertCommit(revert->guest, revert->journal, &result->running, error))
-        return FALSE;
-    /* To revert again was the decision. */
-    if (revert->undecided && revert->undecided->aside)
-        unlink(revert->undecided->aside);
-    for (guint i = 0; revert->undecided && i < revert->undecided->kept->len; i++)
-        virtHptKeepDrop(g_ptr_array_index(revert->undecided->kept, i));
-    return TRUE;
+    return virtHptRevertCommit(revert->guest, journal, revert->options, &result->running, error);
 }
 
 /**
@@ -364,31 +363,111 @@ virtHptSnapshotRevert(VirtHptSnapshot *snapshot,
                       VirtHptRevertResult *result,
                       GError **error)
 {
+    g_autoptr(VirtHptJournal) journal = virtHptJournalNew(snapshot->name);
     g_auto(Revert) revert = {
         .snapshot = snapshot,
         .guest = snapshot->guest,
         .options = options,
         .result = result,
-        .journal = virtHptJournalNew(snapshot->name),
+        .journal = journal,
         .image = virtHptWatchNew(),
         .layers = virtHptWatchNew(),
     };
     gboolean passed = FALSE;
     gboolean same = FALSE;
 
-    if (!virtHptSnapshotHasImage(snapshot, error) ||
-        !virtHptWatchAdd(revert.image, snapshot->image, error) ||
-        !validate(&revert, &passed, error))
+    if (!virtHptSnapshotHasImage(snapshot, error) || !validate(&revert, &passed, error))
         return FALSE;
     if (!passed)
         return TRUE;
-    if (!prepare(&revert, error) || !stopGuest(&revert, error)) {
+    if (!plan(&revert, error) || !prepare(&revert, error) || !stopGuest(&revert, error)) {
         giveUp(&revert, error);
         return FALSE;
     }
-    if (!restore(&revert, &same, error)) {
+    if (!restoreGuest(&revert, error) || !settle(&revert, &same, error)) {
         bringBack(&revert, error);
         return FALSE;
     }
     return commit(&revert, same, error);
+}
+
+/* What lets no image pass, or that none can be told */
+static gboolean
+validateAgain(Revert *revert, GError **error)
+{
+    gboolean passed = FALSE;
+
+    if (!validate(revert, &passed, error))
+        return FALSE;
+    if (!passed)
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
+                    _("'%1$s' does not pass validation any more: virt-hpt validate says why"),
+                    revert->snapshot->image);
+    else
+        noteFiles(revert);
+    return passed;
+}
+
+static gboolean
+completeRestore(Revert *revert, gboolean restored, gboolean *same, GError **error)
+{
+    /* What was restored from a file that has changed since may be anything. */
+    if (restored && !areFilesSame(revert)) {
+        restored = FALSE;
+        if (!virtHptGuestPullPlug(revert->guest, error))
+            return FALSE;
+    }
+    if (!restored && (!validateAgain(revert, error) || !restoreGuest(revert, error)))
+        return FALSE;
+    return settle(revert, same, error);
+}
+
+/**
+ * virtHptRevertComplete:
+ * @guest: a locked guest
+ * @journal: of a revert that was interrupted, and has no state before to bring back
+ * @restored: whether the snapshot's guest is there, paused
+ * @options: whom to tell what should be known, and how far a long step is; no more of it is used
+ * @recovery: (out): how it ended
+ * @error: set on failure.  The guest is then off
+ *
+ * Completes a revert as it was asked for: what is restored now is validated now, and proved if it
+ * was to be.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertComplete(VirtHptGuest *guest,
+                      VirtHptJournal *journal,
+                      gboolean restored,
+                      const VirtHptRevertOptions *options,
+                      VirtHptRecovery *recovery,
+                      GError **error)
+{
+    g_autoptr(VirtHptSnapshot) snapshot = virtHptSnapshotLookup(guest, journal->snapshot, error);
+    g_auto(VirtHptRevertResult) result = {.outcome = VIRT_HPT_REVERT_REFUSED};
+    VirtHptRevertOptions how = *options;
+    g_auto(Revert) revert = {
+        .snapshot = snapshot,
+        .guest = guest,
+        .options = &how,
+        .result = &result,
+        .journal = journal,
+        .image = virtHptWatchNew(),
+        .layers = virtHptWatchNew(),
+        .entered = TRUE,
+    };
+    gboolean same = FALSE;
+
+    how.prove = journal->prove;
+    how.noDryRun = journal->noDryRun;
+    if (!snapshot || !virtHptSnapshotHasImage(snapshot, error) ||
+        !completeRestore(&revert, restored, &same, error)) {
+        bringBack(&revert, error);
+        return FALSE;
+    }
+    if (!commit(&revert, same, error))
+        return FALSE;
+    *recovery = same ? VIRT_HPT_RECOVERY_FINISHED : VIRT_HPT_RECOVERY_DIFFERS;
+    return TRUE;
 }

@@ -6,19 +6,43 @@
 
 #pragma once
 
-#include "snapshot/snapshot_journal.h"
+#include "snapshot/snapshot_driver.h"
 
 G_BEGIN_DECLS
 
 #define VIRT_HPT_ASIDE "before-revert.save"
-#define VIRT_HPT_ASIDE_AGAIN "before-second-revert.save"
 
-void virtHptRevertDropOverlays(const VirtHptJournal *journal);
-gboolean virtHptRevertAbandon(VirtHptGuest *guest, VirtHptJournal *journal, GError **error);
-gboolean virtHptRevertUndo(VirtHptGuest *guest, VirtHptJournal *journal, GError **error);
+void virtHptRevertSay(const VirtHptRevertOptions *options, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
+
+gboolean virtHptRevertProve(const VirtHptSnapshot *snapshot,
+                            const VirtHptRevertOptions *options,
+                            VirtHptDiff **diff,
+                            gboolean *same,
+                            GError **error);
+gboolean virtHptRevertNoteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error);
+gboolean virtHptRevertAbandon(VirtHptGuest *guest,
+                              VirtHptJournal *journal,
+                              const VirtHptRevertOptions *options,
+                              GError **error);
+gboolean virtHptRevertUndo(VirtHptGuest *guest,
+                           VirtHptJournal *journal,
+                           const VirtHptRevertOptions *options,
+                           GError **error);
+gboolean virtHptRevertLeave(VirtHptGuest *guest,
+                            const VirtHptJournal *journal,
+                            const VirtHptRevertOptions *options,
+                            GError **error);
 gboolean virtHptRevertCommit(VirtHptGuest *guest,
-                             VirtHptJournal *journal,
+                             const VirtHptJournal *journal,
+                             const VirtHptRevertOptions *options,
                              gboolean *running,
                              GError **error);
+gboolean virtHptRevertComplete(VirtHptGuest *guest,
+                               VirtHptJournal *journal,
+                               gboolean restored,
+                               const VirtHptRevertOptions *options,
+                               VirtHptRecovery *recovery,
+                               GError **error);
 
 G_END_DECLS

@@ -124,7 +124,7 @@ isSameTime(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* A device's name may be made anew, and its times say nothing of what is on it. */
+/* Of a device see fillMark(). */
 static gboolean
 isSame(const struct stat *a, const struct stat *b, VirtHptWatchKind kind)
 {
@@ -163,4 +163,76 @@ virtHptWatchCheck(VirtHptWatch *watch, VirtHptWatchKind kind, GError **error)
         file->before.st_ctim = now.st_ctim;
     }
     return TRUE;
+}
+
+static void
+markFree(gpointer data)
+{
+    VirtHptFileMark *mark = data;
+
+    g_free(mark->path);
+    g_free(mark);
+}
+
+/**
+ * virtHptFileMarksNew:
+ *
+ * Returns: (transfer full) (element-type VirtHptFileMark): no marks, which frees those it gets
+ */
+GPtrArray *
+virtHptFileMarksNew(void)
+{
+    return g_ptr_array_new_with_free_func(markFree);
+}
+
+/* A device's name may be made anew, and its times say nothing of what is on it. */
+static void
+fillMark(VirtHptFileMark *mark, const struct stat *st)
+{
+    if (S_ISBLK(st->st_mode)) {
+        mark->device = st->st_rdev;
+        return;
+    }
+    mark->device = st->st_dev;
+    mark->inode = st->st_ino;
+    mark->size = (guint64)st->st_size;
+    mark->seconds = st->st_mtim.tv_sec;
+    mark->nanoseconds = st->st_mtim.tv_nsec;
+}
+
+/**
+ * virtHptWatchMark:
+ * @watch: a watch
+ * @marks: (element-type VirtHptFileMark): gets one of each file, as it was when it was added
+ */
+void
+virtHptWatchMark(const VirtHptWatch *watch, GPtrArray *marks)
+{
+    for (guint i = 0; i < watch->files->len; i++) {
+        const Watched *file = g_ptr_array_index(watch->files, i);
+        VirtHptFileMark *mark = g_new0(VirtHptFileMark, 1);
+
+        mark->path = g_strdup(file->path);
+        fillMark(mark, &file->before);
+        g_ptr_array_add(marks, mark);
+    }
+}
+
+/**
+ * virtHptFileMarkIsSame:
+ * @mark: a mark, of this process or another
+ *
+ * Returns: whether its path leads to a file or device that cannot be told from the marked one
+ */
+gboolean
+virtHptFileMarkIsSame(const VirtHptFileMark *mark)
+{
+    VirtHptFileMark now = {.path = NULL};
+    struct stat st;
+
+    if (stat(mark->path, &st) < 0)
+        return FALSE;
+    fillMark(&now, &st);
+    return now.device == mark->device && now.inode == mark->inode && now.size == mark->size &&
+           now.seconds == mark->seconds && now.nanoseconds == mark->nanoseconds;
 }

@@ -1,0 +1,254 @@
+/*
+ * snapshot_metadata.c: what libvirt knows of a domain and its snapshots, remembered and put back
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A revert makes its snapshot the current one.  Where libvirt itself reverts (since 9.9.0) it also
+ * changes what two snapshots say of their disks: the one that is reverted to gets the new layers as
+ * its <disks> or <revertDisks>, and the one that was current loses its <revertDisks>
+ * (libvirt 11.3 qemu_snapshot.c, qemuSnapshotRevertExternalFinish()).
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "conf/xml_read.h"
+#include "snapshot/snapshot_metadata.h"
+#include "snapshot/snapshot_uses.h"
+
+/* A snapshot's XML holds one or two domains */
+#define SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
+#define ORIGIN "domainsnapshot"
+
+/* A snapshot that is there for a moment: when it goes, no snapshot is the current one */
+#define NOBODY "virt-hpt-no-current-snapshot"
+
+static gboolean
+rememberDomain(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml =
+        virDomainGetXMLDesc(guest->domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+    GPtrArray *layers = NULL;
+
+    if (!xml)
+        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+    layers = virtHptUsesTop(guest, error);
+    if (!layers)
+        return FALSE;
+    g_free(journal->definition);
+    journal->definition = g_strdup(xml);
+    g_ptr_array_unref(journal->layers);
+    journal->layers = layers;
+    return TRUE;
+}
+
+static gboolean
+remember(virDomainSnapshot *snapshot, VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml =
+        virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+
+    if (!xml)
+        return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"),
+                                      virDomainSnapshotGetName(snapshot));
+    g_ptr_array_add(journal->snapshots, g_strdup(xml));
+    return TRUE;
+}
+
+/**
+ * virtHptMetadataRemember:
+ * @guest: a locked guest
+ * @target: the snapshot to revert to
+ * @journal: gets what the revert will change: the persistent definition, the layers of the disks,
+ *   name of the current snapshot, XML of it and of @target
+ * @error: set on failure: %VIRT_HPT_ERROR_UNSUPPORTED where libvirt itself reverts and no snapshot
+ *   is the current one
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptMetadataRemember(VirtHptGuest *guest,
+                        virDomainSnapshot *target,
+                        VirtHptJournal *journal,
+                        GError **error)
+{
+    int has = virDomainHasCurrentSnapshot(guest->domain, 0);
+    g_autoptr(virDomainSnapshot) current =
+        has == 1 ? virDomainSnapshotCurrent(guest->domain, 0) : NULL;
+
+    if (has < 0 || (has == 1 && !current))
+        return virtHptLibvirtSetError(error, _("cannot query the snapshots of '%1$s'"),
+                                      guest->name);
+    if (!current && guest->revertsExternal) {
+        /* qemuSnapshotRevertExternalFinish() uses the current one without asking for it */
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+            _("none of the snapshots of '%1$s' is the current one, without which libvirt crashes as it reverts: say which one the guest lies above: virsh snapshot-current"),
+            guest->name);
+        return FALSE;
+    }
+    if (current)
+        journal->current = g_strdup(virDomainSnapshotGetName(current));
+    return rememberDomain(guest, journal, error) && remember(target, journal, error) &&
+           (!current || g_str_equal(journal->current, virDomainSnapshotGetName(target)) ||
+            remember(current, journal, error));
+}
+
+/**
+ * virtHptMetadataCurrent:
+ * @journal: a journal
+ *
+ * Returns: (transfer none): XML before the revert of the snapshot that was the current one, or
+ *   %NULL where none was
+ */
+const char *
+virtHptMetadataCurrent(const VirtHptJournal *journal)
+{
+    /* It is remembered last. */
+    return journal->current && journal->snapshots->len > 0
+               ? g_ptr_array_index(journal->snapshots, journal->snapshots->len - 1)
+               : NULL;
+}
+
+static char *
+nameOf(const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
+    xmlNode *name =
+        doc ? virtHptXmlRequire(xmlDocGetRootElement(doc), "name", ORIGIN, error) : NULL;
+    g_autoptr(xmlChar) text = name ? xmlNodeGetContent(name) : NULL;
+
+    return g_strdup((const char *)text);
+}
+
+static char *
+currentName(VirtHptGuest *guest)
+{
+    g_autoptr(virDomainSnapshot) current = virDomainSnapshotCurrent(guest->domain, 0);
+
+    return current ? g_strdup(virDomainSnapshotGetName(current)) : NULL;
+}
+
+/* Puts one snapshot back, if @current is that one or not.  To make a snapshot current takes the
+ * <revertDisks> of the one that was so before, even where it is the same: so only what has to be
+ * made current is. */
+static gboolean
+putBackOne(VirtHptGuest *guest,
+           const VirtHptJournal *journal,
+           guint i,
+           gboolean current,
+           GError **error)
+{
+    const char *xml = g_ptr_array_index(journal->snapshots, i);
+    g_autofree char *name = nameOf(xml, error);
+    g_autofree char *now = currentName(guest);
+    g_autoptr(virDomainSnapshot) there = NULL;
+    g_autoptr(virDomainSnapshot) redefined = NULL;
+    unsigned int flags = VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE;
+
+    if (!name)
+        return FALSE;
+    if (current != (g_strcmp0(name, journal->current) == 0))
+        return TRUE;
+    /* Somebody deleted it meanwhile. */
+    there = virDomainSnapshotLookupByName(guest->domain, name, 0);
+    if (!there && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        return TRUE;
+    if (current && g_strcmp0(name, now) != 0)
+        flags |= VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT;
+    if (there)
+        redefined = virDomainSnapshotCreateXML(guest->domain, xml, flags);
+    if (!redefined)
+        return virtHptLibvirtSetError(error, _("cannot put back snapshot '%1$s'"), name);
+    return TRUE;
+}
+
+static void
+setText(xmlNode *node, const char *text)
+{
+    xmlNodeSetContent(node, (const xmlChar *)text);
+}
+
+static void
+drop(xmlNode *parent, const char *name)
+{
+    xmlNode *node = virtHptXmlChild(parent, name);
+
+    if (node) {
+        xmlUnlinkNode(node);
+        xmlFreeNode(node);
+    }
+}
+
+/* A snapshot of nothing, made of another's XML @xml: libvirt asks for a domain in it. */
+static char *
+formatNobody(const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlNode *name = root ? virtHptXmlRequire(root, "name", ORIGIN, error) : NULL;
+    xmlNode *state = name ? virtHptXmlRequire(root, "state", ORIGIN, error) : NULL;
+    xmlNode *disks = state ? virtHptXmlChild(root, "disks") : NULL;
+
+    if (!state)
+        return NULL;
+    setText(name, NOBODY);
+    setText(state, "shutoff");
+    drop(root, "parent");
+    drop(root, "memory");
+    drop(root, "revertDisks");
+    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        setText(disk, "");
+        xmlSetProp(disk, (const xmlChar *)"snapshot", (const xmlChar *)"no");
+        xmlUnsetProp(disk, (const xmlChar *)"type");
+    }
+    return virtHptXmlFormatNode(root, error);
+}
+
+/* libvirt can only be told which snapshot is the current one, not that there is none. */
+static gboolean
+makeNoneCurrent(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
+{
+    g_autofree char *now = currentName(guest);
+    g_autofree char *xml = NULL;
+    g_autoptr(virDomainSnapshot) nobody = NULL;
+
+    if (journal->current || !now || journal->snapshots->len == 0)
+        return TRUE;
+    xml = formatNobody(g_ptr_array_index(journal->snapshots, 0), error);
+    if (!xml)
+        return FALSE;
+    nobody = virDomainSnapshotCreateXML(guest->domain, xml,
+                                        VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE |
+                                            VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT);
+    if (!nobody || virDomainSnapshotDelete(nobody, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY) < 0)
+        return virtHptLibvirtSetError(error, _("cannot make '%1$s' have no current snapshot"),
+                                      guest->name);
+    return TRUE;
+}
+
+/**
+ * virtHptMetadataPutBack:
+ * @guest: a locked guest
+ * @journal: of a revert that is undone
+ * @error: set on failure
+ *
+ * Makes libvirt know again what virtHptMetadataRemember() found.  May be done twice.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptMetadataPutBack(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
+{
+    for (guint pass = 0; pass < 2; pass++) {
+        for (guint i = 0; i < journal->snapshots->len; i++) {
+            if (!putBackOne(guest, journal, i, pass == 0, error))
+                return FALSE;
+        }
+    }
+    return makeNoneCurrent(guest, journal, error);
+}

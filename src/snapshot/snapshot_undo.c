@@ -1,0 +1,397 @@
+/*
+ * snapshot_undo.c: how a revert ends: the guest before is brought back, or it goes; and so do files
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Files that a revert makes, and when they go.  The journal names each before it is there and goes
+ * last, so that whoever comes after a process that was killed knows all that is left.
+ *
+ * The state before (aside) goes when the revert is committed, or the guest was restored from it.
+ *
+ * New layers, of ours or libvirt's, go when the revert is undone, unless the domain or a snapshot
+ * names them, or somebody wrote to them, and then they are named.
+ *
+ * Second names (kept) go in both cases; where libvirt removed a layer that is still needed, or that
+ * may be all that is left of the state before, it gets its name again.
+ *
+ * The layers that the guest was on before a revert hold what was given up.  They are named, never
+ * removed, by us.
+ */
+
+#include "config.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "snapshot/snapshot_keep.h"
+#include "snapshot/snapshot_uses.h"
+#include "snapshot/snapshot_metadata.h"
+#include "snapshot/snapshot_revertpriv.h"
+
+/**
+ * virtHptRevertSay:
+ * @options: whom to tell
+ * @format: of what a user should know, translated
+ */
+void
+virtHptRevertSay(const VirtHptRevertOptions *options, const char *format, ...)
+{
+    g_autofree char *message = NULL;
+    va_list args;
+
+    if (!options->say)
+        return;
+    va_start(args, format);
+    message = g_strdup_vprintf(format, args);
+    va_end(args);
+    options->say(message, options->opaque);
+}
+
+static gboolean
+bringBackKept(const VirtHptJournal *journal, GError **error)
+{
+    for (guint i = 0; i < journal->kept->len; i++) {
+        if (!virtHptKeepBringBack(g_ptr_array_index(journal->kept, i), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+dropKept(const VirtHptJournal *journal)
+{
+    for (guint i = 0; i < journal->kept->len; i++)
+        virtHptKeepDrop(g_ptr_array_index(journal->kept, i));
+}
+
+static void
+sayLeft(const VirtHptRevertOptions *options, const char *path)
+{
+    g_autofree char *quoted = g_shell_quote(path);
+
+    virtHptRevertSay(
+        options,
+        _("'%1$s' holds disk contents from before the revert, and the domain does not use it any more; if nobody else does: rm %2$s"),
+        path, quoted);
+}
+
+/* Removes a layer that was made for a revert, unless somebody came to use it. */
+static void
+removeUnused(GHashTable *used, const char *path)
+{
+    if (path && !g_hash_table_contains(used, path))
+        unlink(path);
+}
+
+/* The same of one that a guest may have been on: what it wrote may be missed. */
+static void
+removeUnwritten(GHashTable *used, const VirtHptLayer *layer, const VirtHptRevertOptions *options)
+{
+    g_autofree char *quoted = g_shell_quote(layer->path);
+    struct stat st;
+
+    if (g_hash_table_contains(used, layer->path) || lstat(layer->path, &st) < 0)
+        return;
+    if ((guint64)st.st_size == layer->size) {
+        unlink(layer->path);
+        return;
+    }
+    virtHptRevertSay(
+        options,
+        _("'%1$s' holds what the guest wrote after the revert, which was undone; if nobody needs it: rm %2$s"),
+        layer->path, quoted);
+}
+
+/* Removes the layers that were made for a revert and that nobody came to use. */
+static gboolean
+removeLayers(VirtHptGuest *guest,
+             const VirtHptJournal *journal,
+             const VirtHptRevertOptions *options,
+             GError **error)
+{
+    g_autoptr(GHashTable) used = NULL;
+
+    if (journal->overlays->len == 0 && journal->made->len == 0)
+        return TRUE;
+    used = virtHptUsesAll(guest, error);
+    if (!used)
+        return FALSE;
+    for (guint i = 0; i < journal->overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
+
+        if (overlay->path && !virtHptJournalHasMade(journal, overlay->path))
+            removeUnused(used, overlay->path);
+    }
+    for (guint i = 0; i < journal->made->len; i++)
+        removeUnwritten(used, g_ptr_array_index(journal->made, i), options);
+    return TRUE;
+}
+
+static void
+removeAside(const VirtHptJournal *journal)
+{
+    if (journal->aside)
+        unlink(journal->aside);
+}
+
+/**
+ * virtHptRevertAbandon:
+ * @guest: a locked guest, as it was
+ * @journal: of a revert that has not touched it, or was undone
+ * @options: whom to tell which files are left
+ * @error: set on failure: %VIRT_HPT_ERROR_IO; the journal is then as it was
+ *
+ * Removes the files of a revert, and its journal last.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertAbandon(VirtHptGuest *guest,
+                     VirtHptJournal *journal,
+                     const VirtHptRevertOptions *options,
+                     GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    /* A journal that cannot be written goes first: a guest that runs must not be brought back. */
+    if (!virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_UNDONE, NULL) &&
+        !virtHptJournalRemove(guest, error))
+        return FALSE;
+    removeAside(journal);
+    /* What cannot be removed now is removed by the next command, for which the journal stays. */
+    if (bringBackKept(journal, &local) && removeLayers(guest, journal, options, &local)) {
+        dropKept(journal);
+        virtHptJournalRemove(guest, &local);
+    }
+    return TRUE;
+}
+
+static gboolean
+redefine(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(virDomain) defined = NULL;
+
+    if (!journal->definition)
+        return TRUE;
+    defined = virDomainDefineXML(guest->connection, journal->definition);
+    if (!defined)
+        return virtHptLibvirtSetError(error, _("cannot redefine '%1$s'"), guest->name);
+    return TRUE;
+}
+
+/* What libvirt knew of before a revert, by the journal */
+static GHashTable *
+knownBefore(const VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    if (journal->definition && !virtHptUsesAddNamed(known, journal->definition, error))
+        return NULL;
+    for (guint i = 0; i < journal->snapshots->len; i++) {
+        if (!virtHptUsesAddNamed(known, g_ptr_array_index(journal->snapshots, i), error))
+            return NULL;
+    }
+    return g_steal_pointer(&known);
+}
+
+static void
+addMade(VirtHptJournal *journal, const char *path)
+{
+    struct stat st;
+
+    if (!virtHptJournalHasMade(journal, path) && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        virtHptJournalAddMade(journal, path, (guint64)st.st_size);
+}
+
+/* What libvirt says that it made: the snapshot has it, and the guest is on it. */
+static gboolean
+addMadeByLibvirt(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
+{
+    g_autoptr(GPtrArray) layers = virtHptUsesTop(guest, error);
+    g_autoptr(GHashTable) known = layers ? knownBefore(journal, error) : NULL;
+    g_autoptr(virDomainSnapshot) snapshot = NULL;
+    g_autoptr(VirtHptLibvirtString) xml = NULL;
+
+    if (!known)
+        return FALSE;
+    snapshot = virDomainSnapshotLookupByName(guest->domain, journal->snapshot, 0);
+    xml = snapshot ? virDomainSnapshotGetXMLDesc(snapshot, 0) : NULL;
+    if (xml && !virtHptUsesAddRemovable(layers, xml, error))
+        return FALSE;
+    for (guint i = 0; i < layers->len; i++) {
+        const char *path = g_ptr_array_index(layers, i);
+
+        if (!virtHptUsesHas(journal->layers, path) && !virtHptUsesHas(journal->kept, path) &&
+            !g_hash_table_contains(known, path))
+            addMade(journal, path);
+    }
+    return TRUE;
+}
+
+/**
+ * virtHptRevertNoteMade:
+ * @guest: a guest
+ * @journal: gets the disk layers that were made for its revert so far, to which nothing was
+ *   written yet; it is not written
+ * @error: set on failure
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertNoteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
+{
+    for (guint i = 0; i < journal->overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
+
+        addMade(journal, overlay->path);
+    }
+    return !guest->revertsExternal || addMadeByLibvirt(guest, journal, error);
+}
+
+/* libvirt may have made some and been left alone then. */
+static gboolean
+noteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
+{
+    guint before = journal->made->len;
+
+    if (!virtHptRevertNoteMade(guest, journal, error))
+        return FALSE;
+    /* On a full disk they may be left, and the guest comes back all the same. */
+    if (journal->made->len > before)
+        virtHptJournalEnter(journal, guest, journal->phase, NULL);
+    return TRUE;
+}
+
+/**
+ * virtHptRevertUndo:
+ * @guest: a locked guest
+ * @journal: of a revert that is not committed
+ * @options: whom to tell which files are left
+ * @error: set on failure; the journal and the state before are then kept
+ *
+ * Ends the snapshot's guest if there is one, and brings back what was before.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertUndo(VirtHptGuest *guest,
+                  VirtHptJournal *journal,
+                  const VirtHptRevertOptions *options,
+                  GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    /* The snapshot's guest is better than none. */
+    if (journal->aside && !virtHptBackendIsWhole(journal->aside)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' does not hold the state of '%2$s' before its revert"), journal->aside,
+                    guest->name);
+        return FALSE;
+    }
+    if (!noteMade(guest, journal, error) || !virtHptGuestPullPlug(guest, error) ||
+        !bringBackKept(journal, error) || !redefine(guest, journal, error))
+        return FALSE;
+    /* The guest is worth more than what libvirt says of its snapshots. */
+    if (!virtHptMetadataPutBack(guest, journal, &local))
+        virtHptRevertSay(options,
+                         _("the snapshots of '%1$s' are not all as they were before: %2$s"),
+                         guest->name, local->message);
+    /* On a full disk it is left out, and the guest comes back all the same. */
+    virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_UNDOING, NULL);
+    if (journal->aside && !virtHptBackendRestoreGuest(guest, journal->aside, error))
+        return FALSE;
+    return virtHptRevertAbandon(guest, journal, options, error);
+}
+
+/* libvirt removes layers without asking whether a snapshot needs them. */
+static gboolean
+settleKept(const VirtHptJournal *journal, GHashTable *used, GError **error)
+{
+    for (guint i = 0; i < journal->kept->len; i++) {
+        const char *path = g_ptr_array_index(journal->kept, i);
+
+        if (g_hash_table_contains(used, path) && !virtHptKeepBringBack(path, error))
+            return FALSE;
+        virtHptKeepDrop(path);
+    }
+    return TRUE;
+}
+
+/* Names the layers that the guest was on and that nothing of it needs any more. */
+static void
+nameLeft(const VirtHptJournal *journal, GHashTable *used, const VirtHptRevertOptions *options)
+{
+    for (guint i = 0; i < journal->layers->len; i++) {
+        const char *path = g_ptr_array_index(journal->layers, i);
+
+        if (!g_hash_table_contains(used, path) && access(path, F_OK) == 0)
+            sayLeft(options, path);
+    }
+}
+
+/**
+ * virtHptRevertLeave:
+ * @guest: a locked guest, which somebody started or let run since
+ * @journal: of a revert that was interrupted, and has no state before to bring back
+ * @options: whom to tell which files are left
+ * @error: set on failure; the journal is then kept
+ *
+ * Leaves the guest as it is, and removes what it does not use of the revert's files.  What may be
+ * all that is left of the disks before stays.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertLeave(VirtHptGuest *guest,
+                   const VirtHptJournal *journal,
+                   const VirtHptRevertOptions *options,
+                   GError **error)
+{
+    g_autoptr(GHashTable) used = virtHptUsesAll(guest, error);
+
+    if (!used || !removeLayers(guest, journal, options, error) || !bringBackKept(journal, error))
+        return FALSE;
+    dropKept(journal);
+    nameLeft(journal, used, options);
+    removeAside(journal);
+    return virtHptJournalRemove(guest, error);
+}
+
+/**
+ * virtHptRevertCommit:
+ * @guest: a locked guest
+ * @journal: of a revert that is committed
+ * @options: whom to tell which files are left
+ * @running: (out): whether the guest runs
+ * @error: set on failure; the journal is then kept
+ *
+ * Lets the snapshot's guest run if it shall, and removes the state before.  May be done twice.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertCommit(VirtHptGuest *guest,
+                    const VirtHptJournal *journal,
+                    const VirtHptRevertOptions *options,
+                    gboolean *running,
+                    GError **error)
+{
+    g_autoptr(GHashTable) used = NULL;
+    int state;
+
+    if (!virtHptGuestGetState(guest, &state, error))
+        return FALSE;
+    if (journal->resume && state == VIR_DOMAIN_PAUSED && virDomainResume(guest->domain) < 0)
+        return virtHptLibvirtSetError(error, _("cannot resume '%1$s'"), guest->name);
+    if (!virtHptGuestGetState(guest, &state, error))
+        return FALSE;
+    *running = state == VIR_DOMAIN_RUNNING;
+    used = virtHptUsesAll(guest, error);
+    if (!used || !settleKept(journal, used, error))
+        return FALSE;
+    nameLeft(journal, used, options);
+    removeAside(journal);
+    return virtHptJournalRemove(guest, error);
+}

@@ -1,0 +1,225 @@
+/*
+ * snapshot_uses.c: the images that a domain's disks lie on
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "conf/xml_read.h"
+#include "snapshot/snapshot_disks.h"
+#include "snapshot/snapshot_uses.h"
+
+/* A snapshot's XML holds one or two domains */
+#define XML_MAX ((gsize)32 * 1024 * 1024)
+
+static char *
+fileOf(const xmlNode *disk)
+{
+    xmlNode *source = virtHptXmlChild(disk, "source");
+
+    return source ? virtHptXmlGetAttribute(source, "file") : NULL;
+}
+
+/**
+ * virtHptUsesTop:
+ * @guest: a guest
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type utf8): paths of the files that the disks which it can
+ *   write to are on, as it is now: the top ones; or %NULL
+ */
+GPtrArray *
+virtHptUsesTop(VirtHptGuest *guest, GError **error)
+{
+    g_autoptr(GPtrArray) layers = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, 0, error);
+
+    if (!doc)
+        return NULL;
+    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        char *path = virtHptXmlChild(disk, "readonly") ? NULL : fileOf(disk);
+
+        if (path)
+            g_ptr_array_add(layers, path);
+    }
+    return g_steal_pointer(&layers);
+}
+
+/**
+ * virtHptUsesHas:
+ * @layers: (element-type utf8): paths
+ * @path: a path
+ *
+ * Returns: whether @path is among them
+ */
+gboolean
+virtHptUsesHas(const GPtrArray *layers, const char *path)
+{
+    return g_ptr_array_find_with_equal_func((GPtrArray *)layers, path, g_str_equal, NULL);
+}
+
+/* The next element in document order below @root */
+static xmlNode *
+following(xmlNode *node, const xmlNode *root)
+{
+    if (node->children)
+        return node->children;
+    while (node != root && !node->next)
+        node = node->parent;
+    return node == root ? NULL : node->next;
+}
+
+static void
+addSources(GHashTable *used, xmlNode *root)
+{
+    for (xmlNode *node = root; node; node = following(node, root)) {
+        gboolean source =
+            node->type == XML_ELEMENT_NODE && xmlStrEqual(node->name, (const xmlChar *)"source");
+        char *path = source ? virtHptXmlGetAttribute(node, "file") : NULL;
+
+        if (path)
+            g_hash_table_add(used, path);
+    }
+}
+
+/**
+ * virtHptUsesAdd:
+ * @used: (element-type utf8): paths
+ * @xml: XML of a domain, or of a snapshot
+ * @error: set on failure
+ *
+ * Adds the files that the domain, or those in the snapshot, name as their disks' images, whether on
+ * top or below.  The layers that a snapshot made are not among them: it does not need those.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptUsesAdd(GHashTable *used, const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domain", error);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlNode *inner[] = {NULL, NULL};
+
+    if (!root)
+        return FALSE;
+    if (!xmlStrEqual(root->name, (const xmlChar *)"domainsnapshot")) {
+        addSources(used, root);
+        return TRUE;
+    }
+    inner[0] = virtHptXmlChild(root, "domain");
+    inner[1] = virtHptXmlChild(root, "inactiveDomain");
+    for (gsize i = 0; i < G_N_ELEMENTS(inner); i++) {
+        if (inner[i])
+            addSources(used, inner[i]);
+    }
+    return TRUE;
+}
+
+/**
+ * virtHptUsesAddNamed:
+ * @named: (element-type utf8): paths
+ * @xml: XML of a domain, or of a snapshot
+ * @error: set on failure
+ *
+ * Adds all files that @xml names as disks' images, whether somebody needs them or not.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptUsesAddNamed(GHashTable *named, const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domain", error);
+
+    if (!doc)
+        return FALSE;
+    addSources(named, xmlDocGetRootElement(doc));
+    return TRUE;
+}
+
+static gboolean
+addSnapshots(GHashTable *used, VirtHptGuest *guest, GError **error)
+{
+    virDomainSnapshot **snapshots = NULL;
+    int n = virDomainListAllSnapshots(guest->domain, &snapshots, 0);
+    gboolean ok = n >= 0 || virtHptLibvirtSetError(error, _("cannot list the snapshots of '%1$s'"),
+                                                   guest->name);
+
+    for (int i = 0; i < n; i++) {
+        g_autoptr(virDomainSnapshot) snapshot = snapshots[i];
+        g_autoptr(VirtHptLibvirtString) xml = ok ? virDomainSnapshotGetXMLDesc(snapshot, 0) : NULL;
+
+        if (ok && !xml)
+            ok = virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"),
+                                        virDomainSnapshotGetName(snapshot));
+        ok = ok && virtHptUsesAdd(used, xml, error);
+    }
+    free(snapshots);
+    return ok;
+}
+
+/**
+ * virtHptUsesAll:
+ * @guest: a guest
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type utf8): a set of the files that the domain, as it is and as
+ *   it is defined, and its snapshots need for their disks; or %NULL
+ */
+GHashTable *
+virtHptUsesAll(VirtHptGuest *guest, GError **error)
+{
+    const unsigned int flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
+    g_autoptr(GHashTable) used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(flags); i++) {
+        g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags[i]);
+
+        if (!xml) {
+            virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+            return NULL;
+        }
+        if (!virtHptUsesAdd(used, xml, error))
+            return NULL;
+    }
+    return addSnapshots(used, guest, error) ? g_steal_pointer(&used) : NULL;
+}
+
+/**
+ * virtHptUsesAddRemovable:
+ * @layers: (element-type utf8): paths
+ * @xml: XML of the current snapshot
+ * @error: set on failure
+ *
+ * Adds the files that libvirt since 9.9.0 removes when it reverts from this snapshot to any: its
+ * <revertDisks>, else its <disks> (qemuSnapshotRevertExternalFinish()).  Whether anybody needs them
+ * it does not ask.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptUsesAddRemovable(GPtrArray *layers, const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domainsnapshot", error);
+    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlNode *disks = NULL;
+
+    if (!root)
+        return FALSE;
+    disks = virtHptXmlChild(root, "revertDisks");
+    if (!disks)
+        disks = virtHptXmlChild(root, "disks");
+    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        g_autofree char *path = fileOf(disk);
+
+        if (path && !virtHptUsesHas(layers, path))
+            g_ptr_array_add(layers, g_steal_pointer(&path));
+    }
+    return TRUE;
+}
