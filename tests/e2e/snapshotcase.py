@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What tests of snapshots share: one guest under a private libvirt, and ways to look at it."""
+"""What tests of snapshots share: one guest for all of them, and what may not become of it."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from .guest import Config
-from .libvirthost import URI, LibvirtGuest, LibvirtHost
+from .libvirthost import URI, HostError, LibvirtGuest, LibvirtHost
 from .support import CONTEXT, GOOD, Result, TestCase, run_tool
 
 NAME = "snapshot"
+STATE = Path("/var/lib/libvirt-hpt")
+
+# Layers of earlier tests are still below the guest: no name comes twice
+NUMBERS = itertools.count()
 
 
 @lru_cache(maxsize=None)
@@ -37,21 +44,39 @@ def virt_hpt(command: str, *arguments: str | Path, timeout: float = 300) -> Resu
     return run_tool("-c", URI, command, *arguments, timeout=timeout)
 
 
+def files_in(xml: str) -> set[Path]:
+    """Every file that some XML names."""
+    return {Path(node.get("file")) for node in ElementTree.fromstring(xml).iter()
+            if node.get("file")}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What libvirt knows of a domain and its snapshots."""
+
+    definition: str
+    tree: str
+    current: str
+    snapshots: dict[str, str]
+
+
 class SnapshotCase(TestCase):
-    """With the shared guest running, without snapshots before and after"""
+    """A test with the shared guest running, without snapshots before and after."""
 
     def setUp(self) -> None:
         super().setUp()
         self.guest = shared_guest()
+        self.host = self.guest.host
         self.addCleanup(self.forget_snapshots)
         if self.guest.state() != "running":
             self.guest.reboot()
+        self.there = self.files()
 
     def forget_snapshots(self) -> None:
         """Leave a guest that runs, has no snapshots, and no files of them."""
         virt_hpt("snapshot-list", NAME)
-        for name in self.guest.host.virsh("snapshot-list", "--name", NAME).split():
-            self.guest.host.virsh("snapshot-delete", "--metadata", NAME, name)
+        for name in self.snapshots():
+            self.host.virsh("snapshot-delete", "--metadata", NAME, name)
         for path in self.guest.disk.parent.glob(f"{NAME}.*.mem"):
             path.unlink()
 
@@ -60,11 +85,18 @@ class SnapshotCase(TestCase):
         self.assertEqual(result.code, code, result)
         return result
 
-    def create(self, name: str) -> int:
+    def create(self, name: str, *options: str | Path) -> int:
         """A snapshot at a quiet moment; returns the guest's count then."""
+        if "--diskspec" not in options:
+            layer = self.guest.disk.with_name(f"{NAME}.{name}.{next(NUMBERS)}")
+            options += ("--diskspec", f"vda,file={layer}")
         self.guest.console.settle()
-        self.expect(GOOD, "snapshot-create-as", NAME, name)
+        self.expect(GOOD, "snapshot-create-as", NAME, name, *options)
         return self.guest.console.counter()
+
+    def snapshots(self) -> list[str]:
+        """Names, as libvirt has them."""
+        return self.host.virsh("snapshot-list", "--name", NAME).split()
 
     def memory_of(self, name: str) -> Path:
         """The snapshot's memory file."""
@@ -73,7 +105,7 @@ class SnapshotCase(TestCase):
     def current_disk(self, *, inactive: bool = False) -> Path:
         """The top image of the guest's disk."""
         arguments = ["dumpxml", NAME] + (["--inactive"] if inactive else [])
-        root = ElementTree.fromstring(self.guest.host.virsh(*arguments))
+        root = ElementTree.fromstring(self.host.virsh(*arguments))
         return Path(root.find("devices/disk/source").get("file"))
 
     def counts_on_disk(self) -> set[int]:
@@ -95,3 +127,33 @@ class SnapshotCase(TestCase):
                                                          console.text()[seen:], re.MULTILINE)]
         self.assertEqual(console.failures(), [])
         return counts
+
+    def metadata(self) -> Metadata:
+        """What libvirt knows now."""
+        current = ""
+        with contextlib.suppress(HostError):
+            current = self.host.virsh("snapshot-current", NAME, "--name").strip()
+        return Metadata(self.host.virsh("dumpxml", NAME, "--inactive"),
+                        self.host.virsh("snapshot-list", NAME, "--tree"), current,
+                        {name: self.host.virsh("snapshot-dumpxml", NAME, name, "--security-info")
+                         for name in self.snapshots()})
+
+    def files(self) -> set[Path]:
+        """What lies where the guest's disks and what belongs to it are."""
+        return set(self.guest.disk.parent.iterdir()) | set(STATE.glob(f"{self.guest.uuid}/*"))
+
+    def assert_nothing_left(self, said: str = "") -> None:
+        """What was not there before is in use, or was named; and all that is in use is there."""
+        now = self.metadata()
+        used = files_in(now.definition) | files_in(self.host.virsh("dumpxml", NAME))
+        for xml in now.snapshots.values():
+            used |= files_in(xml)
+        memories = {path for path in used if path.suffix == ".mem"}
+        used |= {path.with_name(f"{path.name}.hpt") for path in memories}
+        left = [path for path in self.files() - self.there - used if str(path) not in said]
+        self.assertEqual(left, [], said)
+        needed = files_in(now.definition) | files_in(self.host.virsh("dumpxml", NAME)) | memories
+        for xml in now.snapshots.values():
+            domain = ElementTree.fromstring(xml).find("domain")
+            needed |= files_in(ElementTree.tostring(domain, encoding="unicode"))
+        self.assertEqual([path for path in needed if not path.exists()], [])

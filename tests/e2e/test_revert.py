@@ -1,0 +1,481 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Proves that a revert that fails, or is killed, or differs leaves the guest, libvirt's knowledge of it
+and its files as they were, or completes; and that nobody who kills the tool, QEMU or libvirtd, or fills
+a disk, loses the guest.
+Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import libvirt
+
+from .libvirthost import URI, HostError
+from .snapshotcase import NAME, NUMBERS, STATE, SnapshotCase, virt_hpt
+from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result, flip, payload
+
+KILLS = 20
+PHASE = re.compile(r"^phase=(\w+)$", re.MULTILINE)
+
+# libvirt since 9.9.0 reverts by itself
+REVERTS_ITSELF = libvirt.getVersion() >= 9009000
+
+
+def break_memory(memory: Path, descriptor: str) -> None:
+    """Make QEMU refuse an image that passes validation: among the RAM contents, which no record
+    covers, a page record with flags that QEMU does not know."""
+    extents = sorted((int(one.get("offset")), int(one.get("length")))
+                     for one in ElementTree.fromstring(descriptor).iter("extent"))
+    gap = next(at + length for (at, length), (following, _) in zip(extents, extents[1:])
+               if at + length < following)
+    with open(memory, "r+b") as file:
+        file.seek(gap)
+        file.write(b"\xff" * 8)
+
+
+def change_recorded_table(record: Path) -> int:
+    """Make a record that is sound in itself say that an entry was changed (C) that was not;
+    returns its slot."""
+    path = record / "table"
+    stored, table = path.read_bytes(), bytearray(payload(path))
+    plain = bytes(table)
+    table[8 + 8 + 15] ^= 0x80
+    path.write_bytes(table)
+    if stored != plain:
+        subprocess.run(["zstd", "-q", path, "-o", f"{path}.zst"], check=True)
+        Path(f"{path}.zst").rename(path)
+    descriptor = (record / "snapshot.xml").read_text(encoding="utf-8")
+    for before, after in ((plain, bytes(table)), (stored, path.read_bytes())):
+        descriptor = descriptor.replace(hashlib.sha256(before).hexdigest(),
+                                        hashlib.sha256(after).hexdigest())
+        descriptor = descriptor.replace(f'length="{len(before)}"', f'length="{len(after)}"')
+    (record / "snapshot.xml").write_text(descriptor, encoding="utf-8")
+    return int.from_bytes(table[8:12], "big")
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """A file system of its own at a directory."""
+    path.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", path],
+                   check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def fill(directory: Path) -> Path:
+    """Leave no space on a disk."""
+    ballast = directory / "ballast"
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    return ballast
+
+
+class Revert(SnapshotCase):
+    """snapshot-revert, --recover"""
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Run a command, and let it run."""
+        return subprocess.Popen([CONTEXT.tool, "-c", URI, *arguments], text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=open(self.work / "said", "a", encoding="utf-8"))
+
+    def said(self) -> str:
+        """What commands of start() have said."""
+        return (self.work / "said").read_text(encoding="utf-8")
+
+    def phase(self) -> str:
+        """What the journal says that is being done."""
+        with contextlib.suppress(OSError):
+            match = PHASE.search((STATE / self.guest.uuid / "journal").read_text(encoding="utf-8"))
+            return match[1] if match else "unknown"
+        return "none"
+
+    def broken(self, name: str) -> None:
+        """A snapshot that validation lets pass, and QEMU does not restore."""
+        self.create(name)
+        break_memory(self.memory_of(name), self.expect(GOOD, "snapshot-dumpxml", NAME, name).out)
+
+    def assert_undone(self, before: object, disk: Path, count: int, said: str) -> None:
+        """The guest runs on; libvirt knows what it knew; no file is left."""
+        self.assertGreater(self.assert_alive()[0], count)
+        self.assertEqual(self.metadata(), before)
+        self.assertEqual(self.current_disk(), disk)
+        self.assert_nothing_left(said)
+        self.assertEqual(self.phase(), "none")
+
+    def test_failed_restore_brings_back_guest_and_metadata(self) -> None:
+        self.broken("broken")
+        self.create("current")
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.assertEqual(before.current, "current")
+        result = self.expect(COULD_NOT, "snapshot-revert", NAME, "broken")
+        self.assertIn("as it was before", result.err)
+        self.assert_undone(before, disk, count, result.err)
+
+    def test_revert_that_differs_can_be_undone_as_if_it_never_was(self) -> None:
+        self.create("target")
+        slot = change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.create("current")
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        result = self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        self.assertIn(slot, result.numbers(), result)
+        self.assertEqual((self.guest.state(), self.phase()), ("paused", "differs"))
+        self.assertEqual(self.metadata().current, "target")
+        # It waits: nothing else undoes it, and no other revert begins
+        self.expect(GOOD, "snapshot-list", NAME)
+        self.assertIn("--recover", self.expect(COULD_NOT, "snapshot-revert", NAME, "current").err)
+        self.assertEqual((self.guest.state(), self.phase()), ("paused", "differs"))
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "brought-back")
+        self.assert_undone(before, disk, count, result.err)
+
+    def test_revert_that_differs_can_be_kept(self) -> None:
+        count = self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.guest.console.wait_count(2)
+        result = self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        (aside,) = STATE.glob(f"{self.guest.uuid}/before-revert.save")
+        self.assertIn(str(aside), result.text)
+        aside.unlink()
+        kept = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
+        self.assertEqual((self.guest.state(), self.phase()), ("paused", "none"))
+        self.assert_nothing_left(result.text + kept.text)
+        self.host.virsh("resume", NAME)
+        self.assertLessEqual(self.assert_alive()[0], count + 2)
+
+    def test_no_current_snapshot_before_is_none_after(self) -> None:
+        self.broken("broken")
+        xml = self.work / "broken.xml"
+        xml.write_text(self.host.virsh("snapshot-dumpxml", NAME, "broken", "--security-info"),
+                       encoding="utf-8")
+        self.host.virsh("snapshot-delete", "--metadata", NAME, "broken")
+        self.host.virsh("snapshot-create", NAME, xml, "--redefine")
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.assertEqual((before.current, list(before.snapshots)), ("", ["broken"]))
+        result = self.expect(UNSUPPORTED if REVERTS_ITSELF else COULD_NOT,
+                             "snapshot-revert", NAME, "broken")
+        self.assert_undone(before, disk, count, result.err)
+
+    def test_domain_that_is_not_defined_is_refused(self) -> None:
+        definition = self.work / "definition.xml"
+        definition.write_text(self.host.virsh("dumpxml", NAME, "--inactive"), encoding="utf-8")
+        self.host.virsh("undefine", NAME)
+        self.addCleanup(self.host.virsh, "define", definition)
+        self.create("transient")
+        before = self.guest.domain.ID()
+        result = self.expect(UNSUPPORTED, "snapshot-revert", NAME, "transient")
+        self.assertIn("persistent", result.err)
+        self.assertEqual(self.guest.domain.ID(), before)
+        self.assert_alive()
+        self.assert_nothing_left(result.err)
+
+    def test_what_another_snapshot_needs_stays(self) -> None:
+        count = self.create("first")
+        self.create("second")
+        said = self.expect(GOOD, "snapshot-revert", NAME, "first").err
+        self.assert_nothing_left(said)
+        for name in ("second", "first"):
+            # libvirt names its layers by the second
+            time.sleep(1.1)
+            self.guest.console.settle()
+            said += self.expect(GOOD, "snapshot-revert", NAME, name, "--prove").err
+            self.assert_nothing_left(said)
+        self.assertLessEqual(self.assert_alive()[0], count + 2)
+        self.assertEqual(self.metadata().current, "first")
+
+    def test_layer_that_was_written_to_stays_and_is_named(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        layer = self.current_disk()
+        self.host.virsh("resume", NAME)
+        self.assert_alive()
+        # A guest that runs is not ended by us
+        self.assertIn("destroy", self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME).err)
+        self.assert_alive()
+        self.guest.destroy()
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
+        self.assertTrue(layer.exists())
+        self.assertIn(str(layer), result.err)
+        self.assert_undone(before, disk, count, result.err)
+
+    def stop_before_restore(self, *options: str) -> None:
+        """A revert without a state before, killed as soon as the guest has gone."""
+        process = self.start("snapshot-revert", NAME, "target", "--discard-current", *options)
+        while process.poll() is None and self.phase() in ("none", "preparing", "stopping"):
+            pass
+        process.kill()
+        process.wait()
+        self.assertEqual(self.phase(), "restoring", self.said())
+
+    def test_interrupted_revert_is_completed_with_its_proof(self) -> None:
+        count = self.create("target")
+        self.guest.console.wait_count(4)
+        self.stop_before_restore("--prove")
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "completed")
+        self.assertLessEqual(self.assert_alive()[0], count + 2)
+        self.assert_nothing_left(self.said() + result.err)
+
+    def test_interrupted_revert_whose_proof_fails_is_not_let_run(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.stop_before_restore("--prove")
+        result = self.expect(BAD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "differs")
+        self.assertEqual(self.guest.state(), "paused")
+        self.assert_nothing_left(self.said() + result.err)
+
+    def test_interrupted_revert_does_not_restore_what_was_changed_since(self) -> None:
+        self.create("target")
+        self.stop_before_restore()
+        memory = self.memory_damaged_behind_our_back()
+        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
+        self.assertIn(str(memory), result.err)
+        self.assertEqual(self.guest.state(), "shut off")
+        self.assertEqual(self.phase(), "none")
+        self.assert_nothing_left(self.said() + result.err)
+
+    def memory_damaged_behind_our_back(self) -> Path:
+        """One bit of the recorded table in the image is another; no command of ours is run."""
+        xml = ElementTree.fromstring(self.host.virsh("snapshot-dumpxml", NAME, "target"))
+        memory = Path(xml.find("memory").get("file"))
+        descriptor = ElementTree.parse(f"{memory}.hpt/snapshot.xml")
+        extent = next(one for one in descriptor.iter("extent") if one.get("part") == "table")
+        flip(memory, int(extent.get("offset")) + int(extent.get("length")) // 2, 3)
+        return memory
+
+    def test_guest_that_somebody_started_since_is_left_alone(self) -> None:
+        self.create("target")
+        self.stop_before_restore()
+        self.await_libvirt()
+        self.guest.reboot()
+        before = self.guest.domain.ID()
+        result = self.expect(GOOD, "snapshot-list", NAME)
+        self.assertEqual(self.guest.domain.ID(), before)
+        self.assertEqual(self.phase(), "none")
+        self.assert_alive()
+        self.assert_nothing_left(self.said() + result.err)
+
+    def await_libvirt(self) -> None:
+        """Wait until libvirt has done what the killed tool asked it for."""
+        deadline, quiet = time.monotonic() + 60, 0
+        while quiet < 10:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+            reason = self.host.virsh("domstate", NAME, "--reason")
+            with contextlib.suppress(HostError):
+                job = self.host.virsh("domjobinfo", NAME)
+                quiet = 0 if "None" not in job or "starting" in reason else quiet + 1
+                continue
+            quiet += 1
+
+    # Whoever is killed in the middle
+
+    def time_of(self, *arguments: str) -> float:
+        """How long a command takes that succeeds."""
+        start = time.monotonic()
+        self.expect(GOOD, *arguments)
+        return time.monotonic() - start
+
+    @staticmethod
+    def create_another() -> list[str]:
+        """A command that makes a snapshot of a new name."""
+        return ["snapshot-create-as", NAME, f"another{next(NUMBERS)}"]
+
+    def settled(self, *, may_be_off: bool = False) -> Result:
+        """Wait until libvirt has done what it was asked for and the guest is back."""
+        deadline = time.monotonic() + 60
+        while True:
+            result = virt_hpt("snapshot-list", NAME)
+            with contextlib.suppress(HostError):
+                state = self.guest.state()
+                if result.code == GOOD and (state == "running" or
+                                            (may_be_off and state == "shut off")):
+                    return result
+            self.assertLess(time.monotonic(), deadline, result)
+            time.sleep(0.2)
+
+    def at_moments(self, moments: int, whole: float, command: Callable[[], list[str]],
+                   strike: Callable[[subprocess.Popen[str]], None],
+                   after: Callable[[str], None]) -> set[str]:
+        """Strike at moments spread over the time that a command takes; returns the phases in which
+        it was struck."""
+        struck = runs = 0
+        phases = set()
+        while struck < moments:
+            runs += 1
+            self.assertLess(runs, 4 * moments, "the command ends before it can be struck")
+            self.guest.console.settle()
+            (self.work / "said").write_text("", encoding="utf-8")
+            process = self.start(*command())
+            try:
+                process.wait(whole * (struck + 0.5) / moments)
+                whole *= 0.8
+            except subprocess.TimeoutExpired:
+                phases.add(self.phase())
+                strike(process)
+                process.wait(120)
+                struck += 1
+            after(self.said())
+        return phases
+
+    def after_kill(self, said: str) -> None:
+        """The guest runs, and nothing of the killed command is left."""
+        result = self.settled()
+        self.assert_alive()
+        self.assertEqual(self.phase(), "none")
+        self.assert_nothing_left(said + result.err)
+        # What was named stays
+        self.there = self.files()
+
+    def after_kill_of_create(self, said: str) -> None:
+        """A snapshot is whole or absent; libvirt says which.  Its files need not be removed."""
+        self.settled()
+        self.assert_alive()
+        for name in self.snapshots():
+            result = virt_hpt("snapshot-validate", NAME, name)
+            self.assertEqual(result.code, GOOD, result)
+        self.assertEqual(self.phase(), "none", said)
+
+    def test_kill_during_create_leaves_the_guest_running(self) -> None:
+        self.guest.console.settle()
+        whole = self.time_of(*self.create_another())
+        self.at_moments(KILLS, whole, self.create_another,
+                        subprocess.Popen.kill, self.after_kill_of_create)
+
+    def test_kill_during_revert_does_not_lose_the_guest(self) -> None:
+        self.create("target")
+        whole = 0.0
+        for _ in range(2):
+            time.sleep(1.1)
+            whole = self.time_of("snapshot-revert", NAME, "target", "--prove")
+        self.there = self.files()
+        phases = self.at_moments(KILLS, whole,
+                                 lambda: ["snapshot-revert", NAME, "target", "--prove"],
+                                 subprocess.Popen.kill, self.after_kill)
+        self.assertLessEqual({"none", "stopping", "restoring"}, phases)
+
+    def kill_qemu(self, process: subprocess.Popen[str]) -> None:
+        """End whatever runs the guest now, as the kernel would for want of memory."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(Path(f"/run/libvirt/qemu/{NAME}.pid").read_text()), signal.SIGKILL)
+
+    def after_kill_of_qemu(self, said: str) -> None:
+        """The guest is back, or was ended before its state was saved, and can be started."""
+        result = self.settled(may_be_off=True)
+        self.assert_nothing_left(said + result.err)
+        self.there = self.files()
+        self.expect(GOOD, "snapshot-validate", NAME, "target")
+        if self.guest.state() == "shut off":
+            self.guest.reboot()
+        self.assert_alive()
+
+    def test_death_of_qemu_during_revert_leaves_all_files_whole(self) -> None:
+        self.create("target")
+        whole = self.time_of("snapshot-revert", NAME, "target", "--prove")
+        self.there = self.files()
+        self.at_moments(6, whole, lambda: ["snapshot-revert", NAME, "target", "--prove"],
+                        self.kill_qemu, self.after_kill_of_qemu)
+
+    def test_death_of_qemu_during_create_leaves_snapshots_whole_or_absent(self) -> None:
+        self.guest.console.settle()
+        whole = self.time_of(*self.create_another())
+
+        def after(_said: str) -> None:
+            self.settled(may_be_off=True)
+            for name in self.snapshots():
+                self.expect(GOOD, "snapshot-validate", NAME, name)
+            if self.guest.state() == "shut off":
+                self.guest.reboot()
+            self.assert_alive()
+
+        self.at_moments(4, whole, self.create_another,
+                        self.kill_qemu, after)
+
+    def restart_libvirtd(self, _process: subprocess.Popen[str]) -> None:
+        """As an upgrade of its package does."""
+        self.host.restart(**self.host.settings)
+
+    def test_restart_of_libvirtd_during_revert_does_not_lose_the_guest(self) -> None:
+        self.create("target")
+        whole = self.time_of("snapshot-revert", NAME, "target", "--prove")
+        self.there = self.files()
+        self.at_moments(6, whole, lambda: ["snapshot-revert", NAME, "target", "--prove"],
+                        self.restart_libvirtd, self.after_kill)
+
+    def test_restart_of_libvirtd_during_create_leaves_the_guest_running(self) -> None:
+        self.guest.console.settle()
+        whole = self.time_of(*self.create_another())
+        self.at_moments(4, whole, self.create_another,
+                        self.restart_libvirtd, self.after_kill_of_create)
+
+    # Full disks
+
+    def test_full_disk_for_the_memory_makes_no_snapshot(self) -> None:
+        with small_disk(self.work / "small", "8m") as small:
+            self.guest.console.settle()
+            disk = self.current_disk()
+            result = self.expect(COULD_NOT, "snapshot-create-as", NAME, "full", "--memspec",
+                                 f"file={small}/full.mem")
+            self.assertEqual((self.snapshots(), self.current_disk()), ([], disk), result)
+            self.assertEqual(list(small.iterdir()), [])
+            self.assert_alive()
+            self.assert_nothing_left(result.err)
+
+    def test_full_disk_for_the_state_before_leaves_the_guest_running(self) -> None:
+        self.create("target")
+        with small_disk(STATE, "8m"):
+            self.guest.console.settle()
+            disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+            result = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
+            self.assert_undone(before, disk, count, result.err)
+        with small_disk(STATE, "64k"):
+            (STATE / self.guest.uuid).mkdir(mode=0o700)
+            fill(STATE / self.guest.uuid)
+            result = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
+            self.assertEqual(self.metadata(), before)
+            self.assert_alive()
+
+    def back_to_the_first_disk(self) -> None:
+        """Start over on the disk that the guest was defined with."""
+        self.guest.destroy()
+        for name in self.snapshots():
+            self.host.virsh("snapshot-delete", "--metadata", NAME, name)
+        self.host.connection.defineXML(self.guest.xml())
+
+    def test_full_disk_for_the_new_layer_leaves_the_guest_running(self) -> None:
+        self.addCleanup(self.back_to_the_first_disk)
+        with small_disk(self.work / "small", "32m") as small:
+            for name, layer in (("below", small / "layer"), ("target", self.work / "layer")):
+                self.create(name, "--memspec", f"file={self.work}/{name}.mem",
+                            "--diskspec", f"vda,file={layer}")
+            ballast = fill(small)
+            left = set(small.iterdir())
+            self.guest.console.settle()
+            disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+            result = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
+            self.assert_undone(before, disk, count, result.err)
+            self.assertEqual(set(small.iterdir()), left)
+            ballast.unlink()
+            self.expect(GOOD, "snapshot-revert", NAME, "target", "--prove")
+            self.assert_alive()
+            self.guest.destroy()
