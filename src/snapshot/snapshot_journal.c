@@ -277,11 +277,49 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
     return TRUE;
 }
 
+static gboolean
+checkPath(const char *path, GError **error)
+{
+    if (!path || g_path_is_absolute(path))
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED, _("'%1$s' is not an absolute path"),
+                path);
+    return FALSE;
+}
+
+/* Files are removed and renamed by what is read. */
+static gboolean
+checkPaths(const VirtHptJournal *journal, GError **error)
+{
+    const GPtrArray *lists[] = {journal->layers, journal->kept};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
+        for (guint j = 0; j < lists[i]->len; j++) {
+            if (!checkPath(g_ptr_array_index(lists[i], j), error))
+                return FALSE;
+        }
+    }
+    for (guint i = 0; i < journal->overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
+
+        if (!checkPath(overlay->base, error) || !checkPath(overlay->path, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < journal->made->len; i++) {
+        const VirtHptLayer *layer = g_ptr_array_index(journal->made, i);
+
+        if (!checkPath(layer->path, error))
+            return FALSE;
+    }
+    return checkPath(journal->aside, error);
+}
+
 /**
  * virtHptJournalParse:
  * @text: a journal's text
  * @length: of @text
- * @error: set on failure: %VIRT_HPT_ERROR_UNSUPPORTED, or what GKeyFile sets
+ * @error: set on failure: %VIRT_HPT_ERROR_UNSUPPORTED, %VIRT_HPT_ERROR_DAMAGED where a path is not
+ *   absolute, or what GKeyFile sets
  *
  * Returns: (transfer full): the journal, or %NULL
  */
@@ -292,7 +330,7 @@ virtHptJournalParse(const char *text, gsize length, GError **error)
     g_autoptr(GKeyFile) file = g_key_file_new();
 
     if (!g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, error) ||
-        !parse(journal, file, error))
+        !parse(journal, file, error) || !checkPaths(journal, error))
         return NULL;
     return g_steal_pointer(&journal);
 }
