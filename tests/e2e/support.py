@@ -31,6 +31,7 @@ class Context:
     tool: Path = Path("build/tools/virt-hpt")
     images: Path = Path()
     work: Path = Path()
+    long: bool = False      # take the time to try everything
 
 
 CONTEXT = Context()

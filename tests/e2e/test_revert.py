@@ -23,11 +23,15 @@ from .libvirthost import URI, HostError
 from .snapshotcase import NAME, NUMBERS, STATE, SnapshotCase, virt_hpt
 from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result, flip, payload
 
-KILLS = 20
 PHASE = re.compile(r"^phase=(\w+)$", re.MULTILINE)
 
 # libvirt since 9.9.0 reverts by itself
 REVERTS_ITSELF = libvirt.getVersion() >= 9009000
+
+
+def moments(long: int = 20, short: int = 6) -> int:
+    """How many moments of a command are tried."""
+    return long if CONTEXT.long else short
 
 
 def break_memory(memory: Path, descriptor: str) -> None:
@@ -359,7 +363,7 @@ class Revert(SnapshotCase):
     def test_kill_during_create_leaves_the_guest_running(self) -> None:
         self.guest.console.settle()
         whole = self.time_of(*self.create_another())
-        self.at_moments(KILLS, whole, self.create_another,
+        self.at_moments(moments(), whole, self.create_another,
                         subprocess.Popen.kill, self.after_kill_of_create)
 
     def test_kill_during_revert_does_not_lose_the_guest(self) -> None:
@@ -369,7 +373,7 @@ class Revert(SnapshotCase):
             time.sleep(1.1)
             whole = self.time_of("snapshot-revert", NAME, "target", "--prove")
         self.there = self.files()
-        phases = self.at_moments(KILLS, whole,
+        phases = self.at_moments(moments(), whole,
                                  lambda: ["snapshot-revert", NAME, "target", "--prove"],
                                  subprocess.Popen.kill, self.after_kill)
         self.assertLessEqual({"none", "stopping", "restoring"}, phases)
@@ -393,7 +397,7 @@ class Revert(SnapshotCase):
         self.create("target")
         whole = self.time_of("snapshot-revert", NAME, "target", "--prove")
         self.there = self.files()
-        self.at_moments(6, whole, lambda: ["snapshot-revert", NAME, "target", "--prove"],
+        self.at_moments(moments(6, 3), whole, lambda: ["snapshot-revert", NAME, "target", "--prove"],
                         self.kill_qemu, self.after_kill_of_qemu)
 
     def test_death_of_qemu_during_create_leaves_snapshots_whole_or_absent(self) -> None:
@@ -408,7 +412,7 @@ class Revert(SnapshotCase):
                 self.guest.reboot()
             self.assert_alive()
 
-        self.at_moments(4, whole, self.create_another,
+        self.at_moments(moments(4, 2), whole, self.create_another,
                         self.kill_qemu, after)
 
     def restart_libvirtd(self, _process: subprocess.Popen[str]) -> None:
@@ -419,13 +423,13 @@ class Revert(SnapshotCase):
         self.create("target")
         whole = self.time_of("snapshot-revert", NAME, "target", "--prove")
         self.there = self.files()
-        self.at_moments(6, whole, lambda: ["snapshot-revert", NAME, "target", "--prove"],
+        self.at_moments(moments(6, 3), whole, lambda: ["snapshot-revert", NAME, "target", "--prove"],
                         self.restart_libvirtd, self.after_kill)
 
     def test_restart_of_libvirtd_during_create_leaves_the_guest_running(self) -> None:
         self.guest.console.settle()
         whole = self.time_of(*self.create_another())
-        self.at_moments(4, whole, self.create_another,
+        self.at_moments(moments(4, 2), whole, self.create_another,
                         self.restart_libvirtd, self.after_kill_of_create)
 
     # Full disks
