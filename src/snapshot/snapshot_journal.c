@@ -241,7 +241,9 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
     g_autofree char *phase = g_key_file_get_string(file, GROUP, "phase", error);
+    g_autoptr(GError) noId = NULL;
     gsize i = 0;
+    gint id;
 
     if (!phase)
         return FALSE;
@@ -263,8 +265,9 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
     journal->resume = g_key_file_get_boolean(file, GROUP, "resume", NULL);
     journal->prove = g_key_file_get_boolean(file, GROUP, "prove", NULL);
     journal->noDryRun = g_key_file_get_boolean(file, GROUP, "no-dry-run", NULL);
-    if (g_key_file_has_key(file, GROUP, "id", NULL))
-        journal->id = g_key_file_get_integer(file, GROUP, "id", NULL);
+    id = g_key_file_get_integer(file, GROUP, "id", &noId);
+    if (!noId)
+        journal->id = id;
     for (char **group = groups; *group; group++) {
         if (g_str_has_prefix(*group, "overlay") && !parseOverlay(journal, file, *group, error))
             return FALSE;
