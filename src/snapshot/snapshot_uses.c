@@ -157,7 +157,7 @@ addSnapshots(GHashTable *used, VirtHptGuest *guest, GError **error)
         if (ok && !xml)
             ok = virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"),
                                         virDomainSnapshotGetName(snapshot));
-        ok = ok && virtHptUsesAdd(used, xml, error);
+        ok = ok && xml && virtHptUsesAdd(used, xml, error);
     }
     free(snapshots);
     return ok;
