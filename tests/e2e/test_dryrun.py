@@ -191,19 +191,20 @@ class DryRun(DryRunTestCase):
         self.assertEqual({"machine-type": "warned", "dry-run-tcg": "passed"},
                          self.dry_run(WARNINGS, path))
 
-    def with_queue_index(self, index: int) -> Path:
-        """A copy of an image whose disk has taken that many requests, modulo 65536."""
+    def with_queue_index(self, sizes: int, more: int) -> Path:
+        """A copy of an image whose disk has taken that many times its queue's size of requests, and
+        some more, modulo 65536."""
         path = copy(image("save-running"), self.work / "busy")
         data = path.read_bytes()
-        # One queue of 256, its ring on a page of its own (QEMU 7.2 hw/virtio/virtio.c virtio_save);
-        # behind them index and vector, and that no request is in flight
+        # One queue of 256, or of 1024 in newer machines, its ring on a page of its own (QEMU 7.2
+        # hw/virtio/virtio.c virtio_save); behind them index and vector, and that no request is in flight
         disk = data.index(b"/virtio-blk", oracle.parse(data).state_offset)
-        queue = re.compile(rb"\x00{3}\x01\x00{2}\x01\x00\x00{4}.{2}[\x00-\xf0]\x00"
+        queue = re.compile(rb"\x00{3}\x01(\x00\x00[\x01\x04]\x00)\x00{4}.{2}[\x00-\xf0]\x00"
                            rb"(?=.{4}\x00\x05.virtio/)", re.DOTALL).search(data, disk)
         assert queue, "no queue in the state of the disk"
         with open(path, "r+b") as file:
             file.seek(queue.end())
-            file.write(struct.pack(">H", index))
+            file.write(struct.pack(">H", sizes * int.from_bytes(queue[1], "big") + more & 0xFFFF))
         return path
 
     def test_queues_in_use_are_a_note(self) -> None:
@@ -214,9 +215,9 @@ class DryRun(DryRunTestCase):
 
     def test_queue_that_needs_memory_is_a_warning(self) -> None:
         # The ring's index in RAM, that a real restore compares it with, is 0 for a dry run
-        for index, code in ((0xfeff, GOOD), (0xff00, WARNINGS), (0xffff, WARNINGS), (0, GOOD),
-                            (0x100, GOOD)):
-            result = self.expect(code, "--json", "validate", self.with_queue_index(index))
+        for index, code in (((-1, -1), GOOD), ((-1, 0), WARNINGS), ((0, -1), WARNINGS),
+                            ((0, 0), GOOD), ((1, 0), GOOD)):
+            result = self.expect(code, "--json", "validate", self.with_queue_index(*index))
             if code == GOOD:
                 self.assertEqual({"restorable": "passed"}, self.codes(result), index)
             else:
@@ -224,7 +225,7 @@ class DryRun(DryRunTestCase):
                 self.assertIn("virtio-blk", result.out)
 
     def test_queue_that_needs_memory_hides_nothing(self) -> None:
-        path = self.with_queue_index(0xfff0)
+        path = self.with_queue_index(0, -16)
         set_xml(path, replaced(r"'KiB'>524288<", "'KiB'>786432<"))
         self.assertEqual({"ram-size": "failed"}, self.dry_run(BAD, path))
 

@@ -57,7 +57,7 @@ class Stopped:
         return subprocess.run(
             ["nsenter", "-t", str(self.qemu), "-m", "-n", "-i", "-r", "setpriv", "--reuid", account,
              "--regid", account, "--clear-groups", "--bounding-set=-all", "--no-new-privs",
-             "sh", "-c", command],
+             "env", "-C", "/", "sh", "-c", command],
             check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             stdin=subprocess.DEVNULL).stdout
 
