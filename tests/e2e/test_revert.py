@@ -180,6 +180,8 @@ class Revert(SnapshotCase):
         definition = self.work / "definition.xml"
         definition.write_text(self.host.virsh("dumpxml", NAME, "--inactive"), encoding="utf-8")
         self.host.virsh("undefine", NAME)
+        # Defined again, it would be started on a layer that is below the one it runs on
+        self.addCleanup(self.back_to_the_first_disk)
         self.addCleanup(self.host.virsh, "define", definition)
         self.create("transient")
         before = self.guest.domain.ID()
