@@ -163,6 +163,14 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
                     snapshot->name, g_strerror(errno));
         return NULL;
     }
+    /* Beside it is /dev, which is memory */
+    if (block) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+            _("disk '%1$s' of snapshot '%2$s' is the block device '%3$s': there is no place for a layer above it, expected a file"),
+            target, snapshot->name, base);
+        return NULL;
+    }
     return virtHptOverlayNew(target, base, format, block);
 }
 

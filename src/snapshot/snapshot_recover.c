@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -15,6 +16,10 @@
 
 /* How long libvirt may take to save a guest, or to restore one, that nobody waits for any more */
 #define JOB_TIME 3600 /* seconds */
+
+/* A disk that was written to this much later than the journal and the saved state was used since.
+ * QEMU itself writes to it as it ends, and recovery follows an interruption at once. */
+#define USED_AFTER 60 /* seconds */
 
 /* What was found */
 typedef struct {
@@ -56,6 +61,51 @@ bringBack(const Found *found, GError **error)
     *found->recovery =
         found->journal->aside ? VIRT_HPT_RECOVERY_BROUGHT_BACK : VIRT_HPT_RECOVERY_OFF;
     return virtHptRevertUndo(found->guest, found->journal, found->options, error);
+}
+
+static gint64
+changeTime(const char *path)
+{
+    struct stat st;
+
+    return path && stat(path, &st) == 0 ? st.st_mtim.tv_sec : 0;
+}
+
+/* The disk, of those that the saved state, or the snapshot's, is to meet again, that somebody let a
+ * guest write to since */
+static const char *
+diskUsedSince(const Found *found)
+{
+    const VirtHptJournal *journal = found->journal;
+    g_autofree char *path = g_build_filename(found->guest->statePath, "journal", NULL);
+    gint64 limit = MAX(changeTime(path), changeTime(journal->aside)) + USED_AFTER;
+
+    for (guint i = 0; i < journal->layers->len; i++) {
+        if (changeTime(g_ptr_array_index(journal->layers, i)) > limit)
+            return g_ptr_array_index(journal->layers, i);
+    }
+    for (guint i = 0; !journal->aside && i < journal->overlays->len; i++) {
+        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
+
+        if (changeTime(overlay->path) > limit)
+            return overlay->path;
+    }
+    return NULL;
+}
+
+/* Memory of then on a disk of now is a broken file system: that is for somebody to decide. */
+static gboolean
+recoverUsed(const Found *found, const char *disk, GError **error)
+{
+    if (!found->whole) {
+        *found->recovery = VIRT_HPT_RECOVERY_LEFT;
+        return virtHptRevertLeave(found->guest, found->journal, found->options, error);
+    }
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+        _("a revert of '%1$s' was interrupted, and '%2$s' was written to since: to keep the disks as they are, remove '%3$s', the state before the revert; to restore it all the same, touch it; then virt-hpt snapshot-revert --recover"),
+        found->guest->name, disk, found->journal->aside);
+    return FALSE;
 }
 
 static gboolean
@@ -160,8 +210,10 @@ isBack(const Found *found, gboolean *is, GError **error)
 
     if (!layers)
         return FALSE;
-    *is = isOnLayersBefore(found->journal, layers) &&
-          (found->state == VIR_DOMAIN_PAUSED ||
+    /* Who starts a guest paused, or pauses it, is the user. */
+    *is = layers->len > 0 && isOnLayersBefore(found->journal, layers) &&
+          ((found->state == VIR_DOMAIN_PAUSED && found->reason != VIR_DOMAIN_PAUSED_USER &&
+            found->reason != VIR_DOMAIN_PAUSED_IOERROR) ||
            (found->state == VIR_DOMAIN_RUNNING && found->reason == VIR_DOMAIN_RUNNING_RESTORED));
     return TRUE;
 }
@@ -198,6 +250,13 @@ recoverDiffering(const Found *found, GError **error)
 static gboolean
 recoverFound(const Found *found, GError **error)
 {
+    const char *disk = isActive(found) ? NULL : diskUsedSince(found);
+
+    if (disk && (found->journal->phase == VIRT_HPT_PHASE_STOPPING ||
+                 found->journal->phase == VIRT_HPT_PHASE_RESTORING ||
+                 found->journal->phase == VIRT_HPT_PHASE_UNDOING ||
+                 (found->journal->phase == VIRT_HPT_PHASE_DIFFERS && found->whole)))
+        return recoverUsed(found, disk, error);
     switch (found->journal->phase) {
     case VIRT_HPT_PHASE_PREPARING:
         return abandon(found, VIRT_HPT_RECOVERY_UNTOUCHED, error);
