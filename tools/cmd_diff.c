@@ -255,6 +255,13 @@ diffFiles(VirtHptTool *tool, char **operands, const Arguments *arguments, guint6
         !virtHptTableOutPrepare(&out, arguments->delta, arguments->force, &error))
         return virtHptToolFail(tool, error);
     before = virtHptToolOpenTable(tool, operands[0], &error);
+    if (before && before->table &&
+        (G_GUINT64_CONSTANT(2) << before->order) > virtHptTableDefaultMaxBytes()) {
+        g_set_error(&error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_LIMIT,
+                    _("'%1$s': two HPTs of order %2$u do not fit into half of the memory"),
+                    operands[0], before->order);
+        return virtHptToolFail(tool, error);
+    }
     if (before)
         after = virtHptToolOpenTable(tool, operands[1], &error);
     if (!after)

@@ -292,11 +292,11 @@ virtHptTableClear(VirtHptTable *table, guint64 slot, guint64 n)
     }
 }
 
-/* Returns the first slot from @slot on whose chunk may hold an entry, at most the end */
+/* Returns the first slot from @slot on whose chunk may hold an entry, at most @limit */
 static guint64
-skipUntouched(const VirtHptTable *table, guint64 slot)
+skipUntouched(const VirtHptTable *table, guint64 slot, guint64 limit)
 {
-    guint64 chunks = table->slots / CHUNK_SLOTS;
+    guint64 chunks = (limit + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
     guint64 first = slot / CHUNK_SLOTS;
     guint64 chunk = first;
 
@@ -309,7 +309,7 @@ skipUntouched(const VirtHptTable *table, guint64 slot)
     }
     if (chunk == first)
         return slot;
-    return MIN(chunk * CHUNK_SLOTS, table->slots);
+    return MIN(chunk * CHUNK_SLOTS, limit);
 }
 
 /* Returns the first valid slot of [@slot, @end), else @end; a PTEG at a time where none is valid */
@@ -358,7 +358,7 @@ virtHptTableNextValidBelow(const VirtHptTable *table, guint64 slot, guint64 limi
 {
     assertRange(table, limit, 0);
 
-    while (slot < limit && (slot = skipUntouched(table, slot)) < limit) {
+    while (slot < limit && (slot = skipUntouched(table, slot, limit)) < limit) {
         guint64 end = MIN((slot / CHUNK_SLOTS + 1) * CHUNK_SLOTS, limit);
 
         slot = findValid(table, slot, end);
@@ -415,7 +415,7 @@ virtHptTableEqual(const VirtHptTable *a, const VirtHptTable *b)
         return FALSE;
 
     for (;;) {
-        guint64 next = MIN(skipUntouched(a, slot), skipUntouched(b, slot));
+        guint64 next = MIN(skipUntouched(a, slot, a->slots), skipUntouched(b, slot, b->slots));
         guint64 end;
 
         if (next >= a->slots)
