@@ -256,6 +256,9 @@ noteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 {
     guint before = journal->made->len;
 
+    /* It was noted once the guest was restored: what is on it since, somebody else attached. */
+    if (journal->id >= 0)
+        return TRUE;
     if (!virtHptRevertNoteMade(guest, journal, error))
         return FALSE;
     /* On a full disk they may be left, and the guest comes back all the same. */
