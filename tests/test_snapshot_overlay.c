@@ -89,8 +89,8 @@ testReserve(void)
     g_assert_no_error(error);
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
     g_assert_cmpint(g_chmod(base, 0440), ==, 0);
-    virtHptOverlayName(overlay, "a/b");
-    virtHptOverlayName(second, "a/b");
+    virtHptOverlayName(overlay, base, "a/b");
+    virtHptOverlayName(second, base, "a/b");
     g_assert_true(g_str_has_prefix(overlay->path, prefix));
     g_assert_cmpstr(overlay->path, !=, second->path);
     g_assert_true(virtHptOverlayReserve(overlay, &error));
@@ -128,7 +128,7 @@ testPath(void)
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
     g_assert_true(g_file_set_contents(program, script, -1, NULL));
     g_assert_cmpint(g_chmod(program, 0755), ==, 0);
-    virtHptOverlayName(overlay, "a");
+    virtHptOverlayName(overlay, base, "a");
     g_assert_true(virtHptOverlayReserve(overlay, &error));
     g_setenv("PATH", path, TRUE);
     made = virtHptOverlayFormat(overlay, &error);

@@ -163,30 +163,39 @@ planOverlay(const VirtHptSnapshot *snapshot, const char *target, GError **error)
                     snapshot->name, g_strerror(errno));
         return NULL;
     }
-    /* Beside it is /dev, which is memory */
-    if (block) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
-            _("disk '%1$s' of snapshot '%2$s' is the block device '%3$s': there is no place for a layer above it, expected a file"),
-            target, snapshot->name, base);
-        return NULL;
-    }
     return virtHptOverlayNew(target, base, format, block);
 }
 
+/* The new layer of @disk, one of the snapshot's <disks>; it lies beside its base, or, as beside a
+ * device is /dev, which is memory, beside the layer that the snapshot itself put above that. */
 static gboolean
 planDisk(const VirtHptSnapshot *snapshot,
+         const xmlNode *disk,
          const char *target,
          VirtHptJournal *journal,
          GError **error)
 {
     VirtHptOverlay *overlay = planOverlay(snapshot, target, error);
+    g_autofree char *above = NULL;
+    gboolean block = FALSE;
 
     if (!overlay)
         return FALSE;
     g_ptr_array_add(journal->overlays, overlay);
-    virtHptOverlayName(overlay, snapshot->name);
-    return TRUE;
+    if (!overlay->block) {
+        virtHptOverlayName(overlay, overlay->base, snapshot->name);
+        return TRUE;
+    }
+    above = virtHptDiskSource(disk, &block);
+    if (above && !block && g_path_is_absolute(above)) {
+        virtHptOverlayName(overlay, above, snapshot->name);
+        return TRUE;
+    }
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+        _("disk '%1$s' of snapshot '%2$s' is the block device '%3$s', and no file lies above it: there is no place for a new layer"),
+        target, snapshot->name, overlay->base);
+    return FALSE;
 }
 
 /* Whether a guest alone writes to a disk, so that its memory knows what is on it. */
@@ -217,6 +226,25 @@ checkLeftOut(const VirtHptSnapshot *snapshot, const char *target, GError **error
     return FALSE;
 }
 
+/* libvirt since 9.9.0 finds out with the guest off (qemuSnapshotRevertExternalPrepare()). */
+static gboolean
+checkLibvirtReverts(const VirtHptSnapshot *snapshot, const char *target, GError **error)
+{
+    xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "domain");
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
+    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
+    gboolean block = FALSE;
+    g_autofree char *base = disk ? virtHptDiskSource(disk, &block) : NULL;
+
+    if (base && !block)
+        return TRUE;
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
+        _("disk '%1$s' of snapshot '%2$s' was '%3$s', no file: this libvirt reverts to no such snapshot; to restore its memory on the disks as you want them: virsh restore --xml"),
+        target, snapshot->name, base ? base : "?");
+    return FALSE;
+}
+
 static gboolean
 externalPlan(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
 {
@@ -234,8 +262,11 @@ externalPlan(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **
                 return FALSE;
             continue;
         }
-        if (snapshot->guest->revertsExternal)
+        if (snapshot->guest->revertsExternal) {
+            if (!checkLibvirtReverts(snapshot, target, error))
+                return FALSE;
             continue;
+        }
         if (!g_str_equal(kind, "external")) {
             g_set_error(
                 error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
@@ -243,7 +274,7 @@ externalPlan(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **
                 snapshot->name, target);
             return FALSE;
         }
-        if (!planDisk(snapshot, target, journal, error))
+        if (!planDisk(snapshot, disk, target, journal, error))
             return FALSE;
     }
     return TRUE;

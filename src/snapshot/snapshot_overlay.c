@@ -52,31 +52,35 @@ virtHptOverlayFree(VirtHptOverlay *overlay)
     g_free(overlay);
 }
 
-/* QEMU runs as whoever may use the base, which may be read-only. */
+/* QEMU runs as whoever may use the base, which may be read-only.  Of a device libvirt sees to that
+ * by itself: the file stays root's until then. */
 static gboolean
 copyOwner(int fd, const char *base)
 {
     struct stat st;
 
-    return stat(base, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0 &&
-           fchmod(fd, (st.st_mode & 0666) | 0600) == 0;
+    if (stat(base, &st) < 0)
+        return FALSE;
+    return !S_ISREG(st.st_mode) ||
+           (fchown(fd, st.st_uid, st.st_gid) == 0 && fchmod(fd, (st.st_mode & 0666) | 0600) == 0);
 }
 
 /**
  * virtHptOverlayName:
  * @overlay: an overlay without a file
- * @label: what to name it after, besides its base
+ * @beside: absolute path of a file to name it after and to lie beside
+ * @label: what else to name it after
  *
- * Chooses a path beside the base that nobody else chooses, so that whoever finds a file there later
- * knows whose it is.
+ * Chooses a path that nobody else chooses, so that whoever finds a file there later knows whose it
+ * is.
  */
 void
-virtHptOverlayName(VirtHptOverlay *overlay, const char *label)
+virtHptOverlayName(VirtHptOverlay *overlay, const char *beside, const char *label)
 {
     g_autofree char *escaped = g_uri_escape_string(label, NULL, FALSE);
 
     g_free(overlay->path);
-    overlay->path = g_strdup_printf("%s.%s.revert-%08x", overlay->base, escaped, g_random_int());
+    overlay->path = g_strdup_printf("%s.%s.revert-%08x", beside, escaped, g_random_int());
 }
 
 /**

@@ -32,7 +32,7 @@ VirtHptOverlay *virtHptOverlayNew(const char *target,
                                   gboolean block);
 void virtHptOverlayFree(VirtHptOverlay *overlay);
 
-void virtHptOverlayName(VirtHptOverlay *overlay, const char *label);
+void virtHptOverlayName(VirtHptOverlay *overlay, const char *beside, const char *label);
 gboolean virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error);
 gboolean virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error);
 

@@ -17,19 +17,14 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import libvirt
-
 from .libvirthost import URI, HostError
-from .snapshotcase import NAME, NUMBERS, STATE, SnapshotCase, virt_hpt
+from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF, STATE, SnapshotCase, virt_hpt
 from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result, flip, payload
 
 # A guest that went back counts on, at most this far before it is looked at
 BACK = 6
 
 PHASE = re.compile(r"^phase=(\w+)$", re.MULTILINE)
-
-# libvirt since 9.9.0 reverts by itself
-REVERTS_ITSELF = libvirt.getVersion() >= 9009000
 
 
 def moments(long: int = 20, short: int = 6) -> int:
