@@ -397,7 +397,6 @@ def main() -> int:
     unknown = sorted(set(options.names) - set(IMAGES))
     if unknown:
         parser.error(f"no such image: {', '.join(unknown)}")
-    assets.get()
     sandbox.enter()
     out = options.out or default_out()
     make_all(out, frozenset(options.names or IMAGES))

@@ -15,6 +15,8 @@ import signal
 import sys
 from pathlib import Path
 
+from . import assets
+
 # linux/sched.h, sys/mount.h, sys/prctl.h
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWIPC = 0x08000000
@@ -139,6 +141,8 @@ def _exit(status: int) -> None:
 def enter() -> None:
     """Continue in the private namespaces; the caller's process waits outside and dies with us.
 
+    The guests' software is fetched first, if it is not there yet: inside there is no network.
+
     Three processes: the original one passes signals and the exit status; process 1 of the new
     PID namespace reaps orphans (libvirt waits for its QEMUs to be gone, and they are no one's
     children); the third returns from here.
@@ -149,6 +153,7 @@ def enter() -> None:
     if os.geteuid() != 0:
         raise SandboxError("the end-to-end tests need root: "
                            "they make namespaces and run a private libvirtd")
+    assets.get()
     sys.stdout.flush()
     sys.stderr.flush()
     _call("unshare", _libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET))
