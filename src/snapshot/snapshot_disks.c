@@ -69,6 +69,22 @@ virtHptDiskSource(const xmlNode *disk, gboolean *block)
 }
 
 /**
+ * virtHptDiskIsOwn:
+ * @disk: a <disk>
+ *
+ * Returns: whether the guest writes to it, and nobody else does, so that its memory knows what is
+ *   on it
+ */
+gboolean
+virtHptDiskIsOwn(xmlNode *disk)
+{
+    g_autofree char *device = virtHptXmlGetAttribute(disk, "device");
+
+    return (!device || g_str_equal(device, "disk")) && !virtHptXmlChild(disk, "readonly") &&
+           !virtHptXmlChild(disk, "shareable");
+}
+
+/**
  * virtHptDomainHasLayer:
  * @domain: a domain's XML
  * @path: absolute path of an image

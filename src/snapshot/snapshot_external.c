@@ -198,16 +198,6 @@ planDisk(const VirtHptSnapshot *snapshot,
     return FALSE;
 }
 
-/* Whether a guest alone writes to a disk, so that its memory knows what is on it. */
-static gboolean
-isWritten(xmlNode *disk)
-{
-    g_autofree char *device = virtHptXmlGetAttribute(disk, "device");
-
-    return (!device || g_str_equal(device, "disk")) && !virtHptXmlChild(disk, "readonly") &&
-           !virtHptXmlChild(disk, "shareable");
-}
-
 /* A disk that stayed as it is while the memory goes back would be corrupted by the guest itself,
  * which remembers other contents. */
 static gboolean
@@ -217,7 +207,7 @@ checkLeftOut(const VirtHptSnapshot *snapshot, const char *target, GError **error
     xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
     xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
 
-    if (!disk || !isWritten(disk))
+    if (!disk || !virtHptDiskIsOwn(disk))
         return TRUE;
     g_set_error(
         error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,

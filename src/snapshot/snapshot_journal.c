@@ -51,6 +51,7 @@ virtHptJournalNew(const char *snapshot)
     journal->snapshot = g_strdup(snapshot);
     journal->id = -1;
     journal->files = virtHptFileMarksNew();
+    journal->stopped = virtHptFileMarksNew();
     journal->overlays = g_ptr_array_new_with_free_func(overlayFree);
     journal->snapshots = g_ptr_array_new_with_free_func(g_free);
     journal->made = g_ptr_array_new_with_free_func(layerFree);
@@ -70,6 +71,7 @@ virtHptJournalFree(VirtHptJournal *journal)
     g_free(journal->current);
     g_free(journal->boot);
     g_ptr_array_unref(journal->files);
+    g_ptr_array_unref(journal->stopped);
     g_ptr_array_unref(journal->overlays);
     g_ptr_array_unref(journal->snapshots);
     g_ptr_array_unref(journal->made);
@@ -225,6 +227,22 @@ virtHptJournalEnter(VirtHptJournal *journal,
     if (fd >= 0)
         close(fd);
     return ok;
+}
+
+/**
+ * virtHptJournalGetTime:
+ * @guest: a locked guest
+ *
+ * Returns: when its journal was written, in seconds since 1970, or 0 where there is none
+ */
+gint64
+virtHptJournalGetTime(const VirtHptGuest *guest)
+{
+    struct stat st;
+
+    return fstatat(guest->stateDir, JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0
+               ? (gint64)st.st_mtim.tv_sec
+               : 0;
 }
 
 /**

@@ -63,6 +63,8 @@ typedef struct {
  * @boot: (nullable): the host's boot id when it was
  * @files: (element-type VirtHptFileMark): what was validated: the image, then the
  *   layers of its disks; none where that cannot be told
+ * @stopped: (element-type VirtHptFileMark): what must not change while the guest is off, see
+ *   virtHptStoppedNote()
  * @overlays: (element-type VirtHptOverlay): disk layers to be made for it
  * @made: (element-type VirtHptLayer): disk layers that were made for it, by us or by libvirt
  * @layers: (element-type utf8): paths of the files that the guest's disks were on before
@@ -81,6 +83,7 @@ typedef struct {
     gint id;
     char *boot;
     GPtrArray *files;
+    GPtrArray *stopped;
     GPtrArray *overlays;
     GPtrArray *made;
     GPtrArray *layers;
@@ -101,6 +104,7 @@ gboolean virtHptJournalEnter(VirtHptJournal *journal,
                              VirtHptGuest *guest,
                              VirtHptPhase phase,
                              GError **error);
+gint64 virtHptJournalGetTime(const VirtHptGuest *guest);
 gboolean virtHptJournalRemove(VirtHptGuest *guest, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptJournal, virtHptJournalFree)

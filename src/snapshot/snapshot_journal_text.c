@@ -66,21 +66,33 @@ parseMark(const char *text, VirtHptFileMark *mark)
     return TRUE;
 }
 
-/* Where one cannot be read none is: nothing then counts as the same. */
-static void
-parseMarks(GKeyFile *file, GPtrArray *marks)
+static gboolean
+parseMarks(GKeyFile *file, const char *key, GPtrArray *marks)
 {
-    g_auto(GStrv) texts = g_key_file_get_string_list(file, GROUP, "files", NULL, NULL);
+    g_auto(GStrv) texts = g_key_file_get_string_list(file, GROUP, key, NULL, NULL);
 
     for (char **text = texts; text && *text; text++) {
-        VirtHptFileMark *mark = g_new0(VirtHptFileMark, 1);
+        VirtHptFileMark *mark = virtHptFileMarkNew(NULL);
 
         g_ptr_array_add(marks, mark);
-        if (!parseMark(*text, mark)) {
-            g_ptr_array_set_size(marks, 0);
-            return;
-        }
+        if (!parseMark(*text, mark))
+            return FALSE;
     }
+    return TRUE;
+}
+
+/* Where what was validated cannot be read nothing counts as the same; what the guest was on has to
+ * be known. */
+static gboolean
+parseFiles(VirtHptJournal *journal, GKeyFile *file, GError **error)
+{
+    if (!parseMarks(file, "files", journal->files))
+        g_ptr_array_set_size(journal->files, 0);
+    if (parseMarks(file, "stopped", journal->stopped))
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED,
+                _("'%1$s' is malformed: expected numbers and a path for each file"), "stopped");
+    return FALSE;
 }
 
 /* A layer whose size cannot be read counts as written to, and stays. */
@@ -138,8 +150,7 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
     parseMade(file, journal);
     parseList(file, "layers", journal->layers);
     parseList(file, "kept", journal->kept);
-    parseMarks(file, journal->files);
-    return TRUE;
+    return parseFiles(journal, file, error);
 }
 
 static gboolean
@@ -176,6 +187,12 @@ checkPaths(const VirtHptJournal *journal, GError **error)
         if (!checkPath(layer->path, error))
             return FALSE;
     }
+    for (guint i = 0; i < journal->stopped->len; i++) {
+        const VirtHptFileMark *mark = g_ptr_array_index(journal->stopped, i);
+
+        if (!checkPath(mark->path, error))
+            return FALSE;
+    }
     return checkPath(journal->aside, error);
 }
 
@@ -184,7 +201,7 @@ checkPaths(const VirtHptJournal *journal, GError **error)
  * @text: a journal's text
  * @length: of @text
  * @error: set on failure: %VIRT_HPT_ERROR_UNSUPPORTED, %VIRT_HPT_ERROR_DAMAGED where a path is not
- *   absolute, or what GKeyFile sets
+ *   absolute, or a mark malformed, or what GKeyFile sets
  *
  * Returns: (transfer full): the journal, or %NULL
  */
@@ -215,7 +232,7 @@ setList(GKeyFile *file, const char *key, const GPtrArray *list)
 }
 
 static void
-setMarks(GKeyFile *file, const GPtrArray *marks)
+setMarks(GKeyFile *file, const char *key, const GPtrArray *marks)
 {
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 
@@ -227,7 +244,7 @@ setMarks(GKeyFile *file, const GPtrArray *marks)
                                                mark->device, mark->inode, mark->size, mark->seconds,
                                                mark->nanoseconds, mark->path));
     }
-    setList(file, "files", texts);
+    setList(file, key, texts);
 }
 
 static void
@@ -269,7 +286,8 @@ virtHptJournalFormat(const VirtHptJournal *journal, gsize *length)
     setMade(file, journal->made);
     setList(file, "layers", journal->layers);
     setList(file, "kept", journal->kept);
-    setMarks(file, journal->files);
+    setMarks(file, "files", journal->files);
+    setMarks(file, "stopped", journal->stopped);
     for (guint i = 0; i < journal->overlays->len; i++) {
         const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
         g_autofree char *group = g_strdup_printf("overlay %u", i);

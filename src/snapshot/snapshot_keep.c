@@ -79,6 +79,24 @@ virtHptKeepFile(const char *path, GError **error)
 }
 
 /**
+ * virtHptKeepFind:
+ * @path: of a file that may have been kept
+ *
+ * Returns: (transfer full): the name that leads to it now: @path, or the second one where libvirt
+ *   removed that
+ */
+char *
+virtHptKeepFind(const char *path)
+{
+    g_autofree char *kept = g_strconcat(path, SUFFIX, NULL);
+    struct stat st;
+
+    if (lstat(path, &st) < 0 && lstat(kept, &st) == 0)
+        return g_steal_pointer(&kept);
+    return g_strdup(path);
+}
+
+/**
  * virtHptKeepBringBack:
  * @path: of a file that was kept
  * @error: set on failure: %VIRT_HPT_ERROR_IO

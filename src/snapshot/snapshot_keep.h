@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 gboolean virtHptKeepPlan(VirtHptJournal *journal, GError **error);
 gboolean virtHptKeepFile(const char *path, GError **error);
 gboolean virtHptKeepBringBack(const char *path, GError **error);
+char *virtHptKeepFind(const char *path);
 void virtHptKeepDrop(const char *path);
 
 G_END_DECLS

@@ -7,19 +7,15 @@
 #include "config.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include <glib/gi18n-lib.h>
 
-#include "snapshot/snapshot_uses.h"
 #include "snapshot/snapshot_revertpriv.h"
+#include "snapshot/snapshot_stopped.h"
+#include "snapshot/snapshot_uses.h"
 
 /* How long libvirt may take to save a guest, or to restore one, that nobody waits for any more */
 #define JOB_TIME 3600 /* seconds */
-
-/* A disk that was written to this much later than the journal and the saved state was used since.
- * QEMU itself writes to it as it ends, and recovery follows an interruption at once. */
-#define USED_AFTER 60 /* seconds */
 
 /* What was found */
 typedef struct {
@@ -63,34 +59,10 @@ bringBack(const Found *found, GError **error)
     return virtHptRevertUndo(found->guest, found->journal, found->options, error);
 }
 
-static gint64
-changeTime(const char *path)
-{
-    struct stat st;
-
-    return path && stat(path, &st) == 0 ? st.st_mtim.tv_sec : 0;
-}
-
-/* The disk, of those that the saved state, or the snapshot's, is to meet again, that somebody let a
- * guest write to since */
 static const char *
-diskUsedSince(const Found *found)
+findUsed(const Found *found)
 {
-    const VirtHptJournal *journal = found->journal;
-    g_autofree char *path = g_build_filename(found->guest->statePath, "journal", NULL);
-    gint64 limit = MAX(changeTime(path), changeTime(journal->aside)) + USED_AFTER;
-
-    for (guint i = 0; i < journal->layers->len; i++) {
-        if (changeTime(g_ptr_array_index(journal->layers, i)) > limit)
-            return g_ptr_array_index(journal->layers, i);
-    }
-    for (guint i = 0; !journal->aside && i < journal->overlays->len; i++) {
-        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
-
-        if (changeTime(overlay->path) > limit)
-            return overlay->path;
-    }
-    return NULL;
+    return virtHptStoppedFindUsed(found->guest, found->journal);
 }
 
 /* Memory of then on a disk of now is a broken file system: that is for somebody to decide. */
@@ -103,7 +75,7 @@ recoverUsed(const Found *found, const char *disk, GError **error)
     }
     g_set_error(
         error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-        _("a revert of '%1$s' was interrupted, and '%2$s' was written to since: to keep the disks as they are, remove '%3$s', the state before the revert; to restore it all the same, touch it; then virt-hpt snapshot-revert --recover"),
+        _("a revert of '%1$s' was interrupted, and '%2$s' was written to or replaced since: to keep the disks as they are, remove '%3$s', the state before the revert; to restore it all the same, touch it; then virt-hpt snapshot-revert --recover"),
         found->guest->name, disk, found->journal->aside);
     return FALSE;
 }
@@ -193,7 +165,8 @@ recoverRestoring(const Found *found, GError **error)
     if (isActive(found)) {
         if (!isOfRevert(found, &ours, error))
             return FALSE;
-        if (!ours)
+        /* It was restored onto new layers, and ran since if those are not empty any more. */
+        if (!ours || (!found->journal->aside && findUsed(found)))
             return recoverRunning(found, error);
     }
     /* Where there was no state to keep, what the user asked for is all there is. */
@@ -247,15 +220,23 @@ recoverDiffering(const Found *found, GError **error)
     return found->whole ? recoverRestoring(found, error) : recoverCommitting(found, error);
 }
 
+/* Whether a guest that is off would be restored, from the state before or the snapshot */
+static gboolean
+willRestore(const Found *found)
+{
+    VirtHptPhase phase = found->journal->phase;
+
+    return !isActive(found) && (found->whole || !found->journal->aside) &&
+           (phase == VIRT_HPT_PHASE_STOPPING || phase == VIRT_HPT_PHASE_RESTORING ||
+            phase == VIRT_HPT_PHASE_UNDOING || phase == VIRT_HPT_PHASE_DIFFERS);
+}
+
 static gboolean
 recoverFound(const Found *found, GError **error)
 {
-    const char *disk = isActive(found) ? NULL : diskUsedSince(found);
+    const char *disk = willRestore(found) ? findUsed(found) : NULL;
 
-    if (disk && (found->journal->phase == VIRT_HPT_PHASE_STOPPING ||
-                 found->journal->phase == VIRT_HPT_PHASE_RESTORING ||
-                 found->journal->phase == VIRT_HPT_PHASE_UNDOING ||
-                 (found->journal->phase == VIRT_HPT_PHASE_DIFFERS && found->whole)))
+    if (disk)
         return recoverUsed(found, disk, error);
     switch (found->journal->phase) {
     case VIRT_HPT_PHASE_PREPARING:

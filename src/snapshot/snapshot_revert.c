@@ -18,6 +18,7 @@
 #include "snapshot/snapshot_keep.h"
 #include "snapshot/snapshot_metadata.h"
 #include "snapshot/snapshot_revertpriv.h"
+#include "snapshot/snapshot_stopped.h"
 #include "snapshot/snapshot_watch.h"
 
 typedef struct {
@@ -188,6 +189,7 @@ plan(Revert *revert, GError **error)
     return checkUndecided(revert, error) && checkGuest(revert, error) &&
            virtHptMetadataRemember(guest, snapshot->handle, journal, error) &&
            (!snapshot->backend->plan || snapshot->backend->plan(snapshot, journal, error)) &&
+           virtHptStoppedPlan(guest, journal, error) &&
            (!guest->revertsExternal || virtHptKeepPlan(journal, error));
 }
 
@@ -252,6 +254,7 @@ restoreGuest(Revert *revert, GError **error)
 {
     const VirtHptSnapshot *snapshot = revert->snapshot;
 
+    virtHptStoppedNote(revert->journal);
     return virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) &&
            checkFiles(revert, error) &&
            snapshot->backend->revert(snapshot, revert->journal, error) &&

@@ -25,6 +25,31 @@ fileOf(const xmlNode *disk)
     return source ? virtHptXmlGetAttribute(source, "file") : NULL;
 }
 
+/* Of the disks that are @wanted, the files that they are on */
+static GPtrArray *
+collect(VirtHptGuest *guest, gboolean (*wanted)(xmlNode *disk), GError **error)
+{
+    g_autoptr(GPtrArray) layers = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, 0, error);
+
+    if (!doc)
+        return NULL;
+    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        char *path = wanted(disk) ? fileOf(disk) : NULL;
+
+        if (path)
+            g_ptr_array_add(layers, path);
+    }
+    return g_steal_pointer(&layers);
+}
+
+static gboolean
+isWritable(xmlNode *disk)
+{
+    return !virtHptXmlChild(disk, "readonly");
+}
+
 /**
  * virtHptUsesTop:
  * @guest: a guest
@@ -36,19 +61,21 @@ fileOf(const xmlNode *disk)
 GPtrArray *
 virtHptUsesTop(VirtHptGuest *guest, GError **error)
 {
-    g_autoptr(GPtrArray) layers = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(xmlDoc) doc = virtHptGuestReadDomain(guest, 0, error);
+    return collect(guest, isWritable, error);
+}
 
-    if (!doc)
-        return NULL;
-    for (xmlNode *disk = virtHptDomainFirstDisk(doc); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        char *path = virtHptXmlChild(disk, "readonly") ? NULL : fileOf(disk);
-
-        if (path)
-            g_ptr_array_add(layers, path);
-    }
-    return g_steal_pointer(&layers);
+/**
+ * virtHptUsesOwn:
+ * @guest: a guest
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type utf8): the same of the disks that nobody else writes to;
+ *   or %NULL
+ */
+GPtrArray *
+virtHptUsesOwn(VirtHptGuest *guest, GError **error)
+{
+    return collect(guest, virtHptDiskIsOwn, error);
 }
 
 /**

@@ -11,6 +11,7 @@
 G_BEGIN_DECLS
 
 GPtrArray *virtHptUsesTop(VirtHptGuest *guest, GError **error);
+GPtrArray *virtHptUsesOwn(VirtHptGuest *guest, GError **error);
 gboolean virtHptUsesHas(const GPtrArray *layers, const char *path);
 
 GHashTable *virtHptUsesAll(VirtHptGuest *guest, GError **error);

@@ -124,7 +124,7 @@ isSameTime(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* Of a device see fillMark(). */
+/* Of a device see virtHptFileMarkFill(). */
 static gboolean
 isSame(const struct stat *a, const struct stat *b, VirtHptWatchKind kind)
 {
@@ -165,13 +165,19 @@ virtHptWatchCheck(VirtHptWatch *watch, VirtHptWatchKind kind, GError **error)
     return TRUE;
 }
 
+void
+virtHptFileMarkFree(VirtHptFileMark *mark)
+{
+    if (!mark)
+        return;
+    g_free(mark->path);
+    g_free(mark);
+}
+
 static void
 markFree(gpointer data)
 {
-    VirtHptFileMark *mark = data;
-
-    g_free(mark->path);
-    g_free(mark);
+    virtHptFileMarkFree(data);
 }
 
 /**
@@ -185,9 +191,31 @@ virtHptFileMarksNew(void)
     return g_ptr_array_new_with_free_func(markFree);
 }
 
-/* A device's name may be made anew, and its times say nothing of what is on it. */
-static void
-fillMark(VirtHptFileMark *mark, const struct stat *st)
+/**
+ * virtHptFileMarkNew:
+ * @path: of a file or device
+ *
+ * Returns: (transfer full): a mark of it that says nothing yet
+ */
+VirtHptFileMark *
+virtHptFileMarkNew(const char *path)
+{
+    VirtHptFileMark *mark = g_new0(VirtHptFileMark, 1);
+
+    mark->path = g_strdup(path);
+    return mark;
+}
+
+/**
+ * virtHptFileMarkFill:
+ * @mark: (inout): a mark
+ * @st: of the file
+ *
+ * Notes what the file is.  A device's name may be made anew, and its times say nothing of what is
+ * on it.
+ */
+void
+virtHptFileMarkFill(VirtHptFileMark *mark, const struct stat *st)
 {
     if (S_ISBLK(st->st_mode)) {
         mark->device = st->st_rdev;
@@ -210,10 +238,9 @@ virtHptWatchMark(const VirtHptWatch *watch, GPtrArray *marks)
 {
     for (guint i = 0; i < watch->files->len; i++) {
         const Watched *file = g_ptr_array_index(watch->files, i);
-        VirtHptFileMark *mark = g_new0(VirtHptFileMark, 1);
+        VirtHptFileMark *mark = virtHptFileMarkNew(file->path);
 
-        mark->path = g_strdup(file->path);
-        fillMark(mark, &file->before);
+        virtHptFileMarkFill(mark, &file->before);
         g_ptr_array_add(marks, mark);
     }
 }
@@ -232,7 +259,7 @@ virtHptFileMarkIsSame(const VirtHptFileMark *mark)
 
     if (stat(mark->path, &st) < 0)
         return FALSE;
-    fillMark(&now, &st);
+    virtHptFileMarkFill(&now, &st);
     return now.device == mark->device && now.inode == mark->inode && now.size == mark->size &&
            now.seconds == mark->seconds && now.nanoseconds == mark->nanoseconds;
 }

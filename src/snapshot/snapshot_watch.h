@@ -55,8 +55,12 @@ gboolean virtHptWatchCheck(VirtHptWatch *watch, VirtHptWatchKind kind, GError **
 void virtHptWatchMark(const VirtHptWatch *watch, GPtrArray *marks);
 
 GPtrArray *virtHptFileMarksNew(void);
+VirtHptFileMark *virtHptFileMarkNew(const char *path);
+void virtHptFileMarkFree(VirtHptFileMark *mark);
+void virtHptFileMarkFill(VirtHptFileMark *mark, const struct stat *st);
 gboolean virtHptFileMarkIsSame(const VirtHptFileMark *mark);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptWatch, virtHptWatchFree)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptFileMark, virtHptFileMarkFree)
 
 G_END_DECLS

@@ -7,61 +7,22 @@ Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
 import signal
 import subprocess
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .libvirthost import URI, HostError
-from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF, STATE, SnapshotCase, virt_hpt
-from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result, flip, payload
-
-# A guest that went back counts on, at most this far before it is looked at
-BACK = 6
-
-PHASE = re.compile(r"^phase=(\w+)$", re.MULTILINE)
+from .libvirthost import HostError
+from .revertcase import BACK, RevertCase, change_recorded_table
+from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF, STATE, virt_hpt
+from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, Result
 
 
 def moments(long: int = 20, short: int = 6) -> int:
     """How many moments of a command are tried."""
     return long if CONTEXT.long else short
-
-
-def break_memory(memory: Path, descriptor: str) -> None:
-    """Make QEMU refuse an image that passes validation: among the RAM contents, which no record
-    covers, a page record with flags that QEMU does not know."""
-    extents = sorted((int(one.get("offset")), int(one.get("length")))
-                     for one in ElementTree.fromstring(descriptor).iter("extent"))
-    gap = next(at + length for (at, length), (following, _) in zip(extents, extents[1:])
-               if at + length < following)
-    with open(memory, "r+b") as file:
-        file.seek(gap)
-        file.write(b"\xff" * 8)
-
-
-def change_recorded_table(record: Path) -> int:
-    """Make a record that is sound in itself say that an entry was changed (C) that was not;
-    returns its slot."""
-    path = record / "table"
-    stored, table = path.read_bytes(), bytearray(payload(path))
-    plain = bytes(table)
-    table[8 + 8 + 15] ^= 0x80
-    path.write_bytes(table)
-    if stored != plain:
-        subprocess.run(["zstd", "-q", path, "-o", f"{path}.zst"], check=True)
-        Path(f"{path}.zst").rename(path)
-    descriptor = (record / "snapshot.xml").read_text(encoding="utf-8")
-    for before, after in ((plain, bytes(table)), (stored, path.read_bytes())):
-        descriptor = descriptor.replace(hashlib.sha256(before).hexdigest(),
-                                        hashlib.sha256(after).hexdigest())
-        descriptor = descriptor.replace(f'length="{len(before)}"', f'length="{len(after)}"')
-    (record / "snapshot.xml").write_text(descriptor, encoding="utf-8")
-    return int.from_bytes(table[8:12], "big")
 
 
 @contextlib.contextmanager
@@ -85,38 +46,8 @@ def fill(directory: Path) -> Path:
     return ballast
 
 
-class Revert(SnapshotCase):
+class Revert(RevertCase):
     """snapshot-revert, --recover"""
-
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Run a command, and let it run."""
-        return subprocess.Popen([CONTEXT.tool, "-c", URI, *arguments], text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                stderr=open(self.work / "said", "a", encoding="utf-8"))
-
-    def said(self) -> str:
-        """What commands of start() have said."""
-        return (self.work / "said").read_text(encoding="utf-8")
-
-    def phase(self) -> str:
-        """What the journal says that is being done."""
-        with contextlib.suppress(OSError):
-            match = PHASE.search((STATE / self.guest.uuid / "journal").read_text(encoding="utf-8"))
-            return match[1] if match else "unknown"
-        return "none"
-
-    def broken(self, name: str) -> None:
-        """A snapshot that validation lets pass, and QEMU does not restore."""
-        self.create(name)
-        break_memory(self.memory_of(name), self.expect(GOOD, "snapshot-dumpxml", NAME, name).out)
-
-    def assert_undone(self, before: object, disk: Path, count: int, said: str) -> None:
-        """The guest runs on; libvirt knows what it knew; no file is left."""
-        self.assertGreater(self.assert_alive()[0], count)
-        self.assertEqual(self.metadata(), before)
-        self.assertEqual(self.current_disk(), disk)
-        self.assert_nothing_left(said)
-        self.assertEqual(self.phase(), "none")
 
     def test_failed_restore_brings_back_guest_and_metadata(self) -> None:
         self.broken("broken")
@@ -151,9 +82,8 @@ class Revert(SnapshotCase):
         change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
         self.guest.console.wait_count(2 * BACK)
         result = self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
-        (aside,) = STATE.glob(f"{self.guest.uuid}/before-revert.save")
-        self.assertIn(str(aside), result.text)
-        aside.unlink()
+        self.assertIn(str(self.aside()), result.text)
+        self.aside().unlink()
         kept = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
         self.assertEqual((self.guest.state(), self.phase()), ("paused", "none"))
         self.assert_nothing_left(result.text + kept.text)
@@ -221,109 +151,6 @@ class Revert(SnapshotCase):
         self.assertTrue(layer.exists())
         self.assertIn(str(layer), result.err)
         self.assert_undone(before, disk, count, result.err)
-
-    def stop_before_restore(self, *options: str) -> None:
-        """A revert without a state before, killed as soon as the guest has gone."""
-        process = self.start("snapshot-revert", NAME, "target", "--discard-current", *options)
-        while process.poll() is None and self.phase() in ("none", "preparing", "stopping"):
-            pass
-        process.kill()
-        process.wait()
-        self.assertEqual(self.phase(), "restoring", self.said())
-
-    def test_interrupted_revert_is_completed_with_its_proof(self) -> None:
-        count = self.create("target")
-        self.guest.console.wait_count(2 * BACK)
-        self.stop_before_restore("--prove")
-        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
-        self.assertEqual(result.json()["outcome"], "completed")
-        self.assertLessEqual(self.assert_alive()[0], count + BACK)
-        self.assert_nothing_left(self.said() + result.err)
-
-    def test_interrupted_revert_whose_proof_fails_is_not_let_run(self) -> None:
-        self.create("target")
-        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
-        self.stop_before_restore("--prove")
-        result = self.expect(BAD, "snapshot-revert", "--recover", NAME, "--json")
-        self.assertEqual(result.json()["outcome"], "differs")
-        self.assertEqual(self.guest.state(), "paused")
-        self.assert_nothing_left(self.said() + result.err)
-
-    def test_interrupted_revert_does_not_restore_what_was_changed_since(self) -> None:
-        self.create("target")
-        self.stop_before_restore()
-        memory = self.memory_damaged_behind_our_back()
-        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
-        self.assertIn(str(memory), result.err)
-        self.assertEqual(self.guest.state(), "shut off")
-        self.assertEqual(self.phase(), "none")
-        self.assert_nothing_left(self.said() + result.err)
-
-    def test_saved_state_is_not_restored_over_a_disk_that_was_written_since(self) -> None:
-        self.create("target")
-        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
-        self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
-        self.guest.destroy()
-        later = time.time() + 3600
-        os.utime(disk, (later, later))
-        aside = STATE / self.guest.uuid / "before-revert.save"
-        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
-        self.assertIn(f"'{disk}' was written to since", result.err)
-        self.assertIn(str(aside), result.err)
-        self.assertEqual(self.guest.state(), "shut off")
-        # Told to, it is
-        os.utime(aside, (later, later))
-        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
-        self.assert_undone(before, disk, count, result.err)
-
-    def test_interrupted_revert_is_not_completed_over_a_disk_that_was_written_since(self) -> None:
-        self.create("target")
-        disk = self.current_disk()
-        self.stop_before_restore()
-        self.await_libvirt()
-        self.guest.destroy()
-        later = time.time() + 3600
-        os.utime(disk, (later, later))
-        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
-        self.assertEqual(result.json()["outcome"], "left")
-        self.assertEqual(self.guest.state(), "shut off")
-        self.assertEqual(self.phase(), "none")
-
-    def memory_damaged_behind_our_back(self) -> Path:
-        """One bit of the recorded table in the image is another; no command of ours is run."""
-        xml = ElementTree.fromstring(self.host.virsh("snapshot-dumpxml", NAME, "target"))
-        memory = Path(xml.find("memory").get("file"))
-        descriptor = ElementTree.parse(f"{memory}.hpt/snapshot.xml")
-        extent = next(one for one in descriptor.iter("extent") if one.get("part") == "table")
-        flip(memory, int(extent.get("offset")) + int(extent.get("length")) // 2, 3)
-        return memory
-
-    def test_guest_that_somebody_started_since_is_left_alone(self) -> None:
-        self.create("target")
-        self.stop_before_restore()
-        self.await_libvirt()
-        self.guest.reboot()
-        before = self.guest.domain.ID()
-        result = self.expect(GOOD, "snapshot-list", NAME)
-        self.assertEqual(self.guest.domain.ID(), before)
-        self.assertEqual(self.phase(), "none")
-        self.assert_alive()
-        self.assert_nothing_left(self.said() + result.err)
-
-    def await_libvirt(self) -> None:
-        """Wait until libvirt has done what the killed tool asked it for."""
-        deadline, quiet = time.monotonic() + 60, 0
-        while quiet < 10:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.05)
-            reason = self.host.virsh("domstate", NAME, "--reason")
-            with contextlib.suppress(HostError):
-                job = self.host.virsh("domjobinfo", NAME)
-                quiet = 0 if "None" not in job or "starting" in reason else quiet + 1
-                continue
-            quiet += 1
 
     # Whoever is killed in the middle
 

@@ -28,6 +28,11 @@ checkPaths(const VirtHptJournal *journal)
 
         g_assert_true(g_path_is_absolute(layer->path));
     }
+    for (guint i = 0; i < journal->stopped->len; i++) {
+        const VirtHptFileMark *mark = g_ptr_array_index(journal->stopped, i);
+
+        g_assert_true(g_path_is_absolute(mark->path));
+    }
     for (guint i = 0; i < journal->kept->len; i++)
         g_assert_true(g_path_is_absolute(g_ptr_array_index(journal->kept, i)));
 }

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Proves that what a revert which was cut short left behind is completed, taken back or left alone, as
+the user would want it, and never meets disks that were written to since.
+Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
+
+from __future__ import annotations
+
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from .revertcase import BACK, RevertCase, change_recorded_table
+from .snapshotcase import NAME, Metadata
+from .support import BAD, COULD_NOT, GOOD, flip
+
+
+class Recover(RevertCase):
+    """snapshot-revert --recover, and what other commands do by themselves"""
+
+    def test_interrupted_revert_is_completed_with_its_proof(self) -> None:
+        count = self.create("target")
+        self.guest.console.wait_count(2 * BACK)
+        self.stop_before_restore("--prove")
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "completed")
+        self.assertLessEqual(self.assert_alive()[0], count + BACK)
+        self.assert_nothing_left(self.said() + result.err)
+
+    def test_interrupted_revert_whose_proof_fails_is_not_let_run(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.stop_before_restore("--prove")
+        result = self.expect(BAD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "differs")
+        self.assertEqual(self.guest.state(), "paused")
+        self.assert_nothing_left(self.said() + result.err)
+
+    def test_interrupted_revert_does_not_restore_what_was_changed_since(self) -> None:
+        self.create("target")
+        self.stop_before_restore()
+        memory = self.memory_damaged_behind_our_back()
+        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
+        self.assertIn(str(memory), result.err)
+        self.assertEqual(self.guest.state(), "shut off")
+        self.assertEqual(self.phase(), "none")
+        self.assert_nothing_left(self.said() + result.err)
+
+    def test_saved_state_is_not_restored_over_a_disk_that_was_written_since(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        self.guest.destroy()
+        self.write_to(disk)
+        self.assert_restored_when_told_to(disk, before, count)
+
+    def assert_restored_when_told_to(self, disk: Path, before: Metadata, count: int) -> None:
+        """The state before is not restored over a disk, but when it was touched."""
+        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
+        self.assertIn(f"'{disk}' was written to or replaced since", result.err)
+        self.assertIn(str(self.aside()), result.err)
+        self.assertEqual(self.guest.state(), "shut off")
+        self.aside().touch()
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
+        self.assert_undone(before, disk, count, result.err)
+
+    def test_state_saved_after_the_kill_is_not_restored_over_a_disk_written_since(self) -> None:
+        self.create("target")
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        process = self.start("snapshot-revert", NAME, "target")
+        while process.poll() is None and not self.aside().exists():
+            pass
+        process.kill()
+        process.wait()
+        self.assertEqual(self.phase(), "stopping", self.said())
+        self.await_libvirt()
+        self.assertEqual(self.guest.state(), "shut off")
+        self.write_to(disk)
+        self.assert_restored_when_told_to(disk, before, count)
+
+    def test_disk_with_an_old_time_in_place_of_the_guests_is_noticed(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        self.guest.destroy()
+        name = disk if disk.exists() else disk.with_name(f"{disk.name}.virt-hpt-kept")
+        backup = self.work / "backup"
+        subprocess.run(["cp", "-p", name, backup], check=True)
+        subprocess.run(["mv", backup, name], check=True)
+        self.assert_restored_when_told_to(disk, before, count)
+
+    def test_interrupted_revert_is_not_completed_over_a_disk_that_was_written_since(self) -> None:
+        self.create("target")
+        disk = self.current_disk()
+        self.stop_before_restore()
+        self.await_libvirt()
+        self.guest.destroy()
+        self.write_to(disk)
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "left")
+        self.assertEqual(self.guest.state(), "shut off")
+        self.assertEqual(self.phase(), "none")
+
+    def memory_damaged_behind_our_back(self) -> Path:
+        """One bit of the recorded table in the image is another; no command of ours is run."""
+        xml = ElementTree.fromstring(self.host.virsh("snapshot-dumpxml", NAME, "target"))
+        memory = Path(xml.find("memory").get("file"))
+        descriptor = ElementTree.parse(f"{memory}.hpt/snapshot.xml")
+        extent = next(one for one in descriptor.iter("extent") if one.get("part") == "table")
+        flip(memory, int(extent.get("offset")) + int(extent.get("length")) // 2, 3)
+        return memory
+
+    def test_guest_that_somebody_started_since_is_left_alone(self) -> None:
+        self.create("target")
+        self.stop_before_restore()
+        self.await_libvirt()
+        self.guest.reboot()
+        before = self.guest.domain.ID()
+        result = self.expect(GOOD, "snapshot-list", NAME)
+        self.assertEqual(self.guest.domain.ID(), before)
+        self.assertEqual(self.phase(), "none")
+        self.assert_alive()
+        self.assert_nothing_left(self.said() + result.err)
