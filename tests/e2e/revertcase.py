@@ -15,9 +15,7 @@ from .libvirthost import URI, HostError
 from .snapshotcase import NAME, STATE, SnapshotCase
 from .support import CONTEXT, GOOD, payload
 
-# A guest that went back counts on, at most this far before it is looked at
-BACK = 6
-
+TICK = re.compile(r"^E2E TICK (\d+)\n", re.MULTILINE)
 PHASE = re.compile(r"^phase=(\w+)$", re.MULTILINE)
 
 
@@ -77,6 +75,15 @@ class RevertCase(SnapshotCase):
         """A snapshot that validation lets pass, and QEMU does not restore."""
         self.create(name)
         break_memory(self.memory_of(name), self.expect(GOOD, "snapshot-dumpxml", NAME, name).out)
+
+    def assert_went_back(self, count: int) -> None:
+        """The guest is alive, and when it last jumped back, it was to that count or one before, from
+        which it went on."""
+        self.assert_alive()
+        counts = [int(one) for one in TICK.findall(self.guest.console.text())]
+        jumps = [after for before, after in zip(counts, counts[1:]) if after <= before]
+        self.assertTrue(jumps, counts)
+        self.assertLessEqual(jumps[-1], count + 1)
 
     def aside(self) -> Path:
         """Where the state before a revert is."""
