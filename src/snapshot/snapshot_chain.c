@@ -22,6 +22,7 @@
 #include "full-read.h"
 #include "qemu/qemu_image.h"
 #include "qemu/qemu_qcow2.h"
+#include "snapshot/snapshot_backing.h"
 #include "snapshot/snapshot_chain.h"
 #include "snapshot/snapshot_disks.h"
 
@@ -208,31 +209,6 @@ readHeader(Chain *chain, const Layer *layer, int fd)
     return header;
 }
 
-/* The path that a header means, or NULL for what is no local file: QEMU takes "word:" before any
- * slash for a protocol (QEMU 7.2 block.c path_has_protocol()). */
-static char *
-resolve(const char *backing, const char *above)
-{
-    g_autofree char *directory = NULL;
-
-    if (backing[strcspn(backing, ":/")] == ':')
-        return NULL;
-    directory = g_path_get_dirname(above);
-    return g_canonicalize_filename(backing, directory);
-}
-
-static gboolean
-isSameFile(const char *a, const char *b)
-{
-    g_autofree char *first = g_canonicalize_filename(a, "/");
-    g_autofree char *second = g_canonicalize_filename(b, "/");
-    struct stat st;
-    struct stat other;
-
-    return g_str_equal(first, second) || (stat(a, &st) == 0 && stat(b, &other) == 0 &&
-                                          st.st_dev == other.st_dev && st.st_ino == other.st_ino);
-}
-
 static void
 addNotLocal(Chain *chain)
 {
@@ -259,7 +235,7 @@ descendRecorded(Chain *chain, Layer *layer, xmlNode *below, const VirtHptQcow2 *
 
     describe(&next, below);
     if (header && header->backing)
-        named = resolve(header->backing, layer->path);
+        named = virtHptBackingResolve(header->backing, layer->path);
     if (header && (last ? header->backing != NULL : !header->backing)) {
         addRebased(chain, layer, header->backing, next.path);
         return FALSE;
@@ -270,7 +246,7 @@ descendRecorded(Chain *chain, Layer *layer, xmlNode *below, const VirtHptQcow2 *
         addNotLocal(chain);
         return FALSE;
     }
-    if (named && !isSameFile(next.path, named)) {
+    if (named && !virtHptBackingIsFile(next.path, named)) {
         addRebased(chain, layer, named, next.path);
         return FALSE;
     }
@@ -295,7 +271,7 @@ descendNamed(Chain *chain, Layer *layer, const VirtHptQcow2 *header)
 
     if (!header || !header->backing)
         return FALSE;
-    path = resolve(header->backing, layer->path);
+    path = virtHptBackingResolve(header->backing, layer->path);
     if (!path) {
         addNotLocal(chain);
         return FALSE;

@@ -180,6 +180,7 @@ virtHptJournalLoad(VirtHptGuest *guest, VirtHptJournal **journal, GError **error
                     guest->statePath, JOURNAL, local->message);
         return FALSE;
     }
+    (*journal)->found = TRUE;
     return TRUE;
 }
 

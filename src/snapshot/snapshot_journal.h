@@ -38,10 +38,14 @@ typedef enum {
     VIRT_HPT_PHASE_UNDONE,
 } VirtHptPhase;
 
+/* It may have been written to: no file is that long (off_t) */
+#define VIRT_HPT_LAYER_SIZE_UNKNOWN G_MAXUINT64
+
 /**
  * VirtHptLayer:
  * @path: of a disk layer that was made for a revert
- * @size: in bytes, of the file when nothing had been written to the layer
+ * @size: in bytes, of the file when nothing had been written to the layer, or
+ *   %VIRT_HPT_LAYER_SIZE_UNKNOWN
  */
 typedef struct {
     char *path;
@@ -51,6 +55,7 @@ typedef struct {
 /**
  * VirtHptJournal:
  * @phase: what is being done
+ * @found: whether it is of another process, and was found
  * @snapshot: name of the snapshot that is reverted to
  * @aside: where the state of the guest before is saved, or %NULL where there is none
  * @definition: the persistent definition before, or %NULL where there is none
@@ -72,6 +77,7 @@ typedef struct {
  */
 typedef struct {
     VirtHptPhase phase;
+    gboolean found;
     char *snapshot;
     char *aside;
     char *definition;

@@ -98,6 +98,20 @@ virtHptMetadataRemember(VirtHptGuest *guest,
 }
 
 /**
+ * virtHptMetadataTarget:
+ * @journal: a journal
+ *
+ * Returns: (transfer none): XML before the revert of the snapshot that is reverted to, or %NULL
+ *   where it is not known
+ */
+const char *
+virtHptMetadataTarget(const VirtHptJournal *journal)
+{
+    /* It is remembered first. */
+    return journal->snapshots->len > 0 ? g_ptr_array_index(journal->snapshots, 0) : NULL;
+}
+
+/**
  * virtHptMetadataCurrent:
  * @journal: a journal
  *

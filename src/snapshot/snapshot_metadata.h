@@ -14,6 +14,7 @@ gboolean virtHptMetadataRemember(VirtHptGuest *guest,
                                  virDomainSnapshot *target,
                                  VirtHptJournal *journal,
                                  GError **error);
+const char *virtHptMetadataTarget(const VirtHptJournal *journal);
 const char *virtHptMetadataCurrent(const VirtHptJournal *journal);
 gboolean virtHptMetadataPutBack(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error);
 

@@ -10,6 +10,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "snapshot/snapshot_made.h"
 #include "snapshot/snapshot_revertpriv.h"
 #include "snapshot/snapshot_stopped.h"
 #include "snapshot/snapshot_uses.h"
@@ -106,19 +107,6 @@ recoverStopping(const Found *found, GError **error)
     return found->whole ? bringBack(found, error) : abandon(found, VIRT_HPT_RECOVERY_OFF, error);
 }
 
-/* Whether the domain is on all the layers that were made for the revert */
-static gboolean
-isOnOverlays(const VirtHptJournal *journal, const GPtrArray *layers)
-{
-    for (guint i = 0; i < journal->overlays->len; i++) {
-        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
-
-        if (!overlay->path || !virtHptUsesHas(layers, overlay->path))
-            return FALSE;
-    }
-    return TRUE;
-}
-
 static gboolean
 isOnLayersBefore(const VirtHptJournal *journal, const GPtrArray *layers)
 {
@@ -135,7 +123,6 @@ static gboolean
 isOfRevert(const Found *found, gboolean *is, GError **error)
 {
     const VirtHptJournal *journal = found->journal;
-    g_autoptr(GPtrArray) layers = NULL;
     g_autofree char *boot = NULL;
     gint id;
 
@@ -149,12 +136,7 @@ isOfRevert(const Found *found, gboolean *is, GError **error)
         return TRUE;
     }
     /* It was interrupted before the id was known. */
-    layers = virtHptUsesTop(found->guest, error);
-    if (!layers)
-        return FALSE;
-    *is = found->guest->revertsExternal ? !isOnLayersBefore(journal, layers)
-                                        : isOnOverlays(journal, layers);
-    return TRUE;
+    return virtHptMadeIsUnder(found->guest, journal, is, error);
 }
 
 static gboolean

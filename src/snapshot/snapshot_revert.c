@@ -16,6 +16,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "snapshot/snapshot_keep.h"
+#include "snapshot/snapshot_made.h"
 #include "snapshot/snapshot_metadata.h"
 #include "snapshot/snapshot_revertpriv.h"
 #include "snapshot/snapshot_stopped.h"
@@ -215,7 +216,7 @@ prepare(Revert *revert, GError **error)
         if (!virtHptKeepFile(g_ptr_array_index(journal->kept, i), error))
             return FALSE;
     }
-    return virtHptRevertNoteMade(revert->guest, journal, error);
+    return virtHptMadeNote(revert->guest, journal, error);
 }
 
 static gboolean
@@ -245,7 +246,7 @@ noteRestored(Revert *revert, GError **error)
     journal->id = virtHptGuestGetId(revert->guest);
     g_free(journal->boot);
     journal->boot = virtHptGuestBootId();
-    return virtHptRevertNoteMade(revert->guest, journal, error) &&
+    return virtHptMadeNote(revert->guest, journal, error) &&
            virtHptJournalEnter(journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error);
 }
 

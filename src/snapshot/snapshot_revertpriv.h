@@ -20,7 +20,6 @@ gboolean virtHptRevertProve(const VirtHptSnapshot *snapshot,
                             VirtHptDiff **diff,
                             gboolean *same,
                             GError **error);
-gboolean virtHptRevertNoteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error);
 gboolean virtHptRevertAbandon(VirtHptGuest *guest,
                               VirtHptJournal *journal,
                               const VirtHptRevertOptions *options,

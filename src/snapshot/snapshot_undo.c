@@ -20,15 +20,15 @@
 
 #include "config.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "snapshot/snapshot_keep.h"
-#include "snapshot/snapshot_uses.h"
+#include "snapshot/snapshot_made.h"
 #include "snapshot/snapshot_metadata.h"
 #include "snapshot/snapshot_revertpriv.h"
+#include "snapshot/snapshot_uses.h"
 
 /**
  * virtHptRevertSay:
@@ -77,58 +77,6 @@ sayLeft(const VirtHptRevertOptions *options, const char *path)
         path, quoted);
 }
 
-/* Removes a layer that was made for a revert, unless somebody came to use it. */
-static void
-removeUnused(GHashTable *used, const char *path)
-{
-    if (path && !g_hash_table_contains(used, path))
-        unlink(path);
-}
-
-/* The same of one that a guest may have been on: what it wrote may be missed. */
-static void
-removeUnwritten(GHashTable *used, const VirtHptLayer *layer, const VirtHptRevertOptions *options)
-{
-    g_autofree char *quoted = g_shell_quote(layer->path);
-    struct stat st;
-
-    if (g_hash_table_contains(used, layer->path) || lstat(layer->path, &st) < 0)
-        return;
-    if ((guint64)st.st_size == layer->size) {
-        unlink(layer->path);
-        return;
-    }
-    virtHptRevertSay(
-        options,
-        _("'%1$s' holds what the guest wrote after the revert, which was undone; if nobody needs it: rm %2$s"),
-        layer->path, quoted);
-}
-
-/* Removes the layers that were made for a revert and that nobody came to use. */
-static gboolean
-removeLayers(VirtHptGuest *guest,
-             const VirtHptJournal *journal,
-             const VirtHptRevertOptions *options,
-             GError **error)
-{
-    g_autoptr(GHashTable) used = NULL;
-
-    if (journal->overlays->len == 0 && journal->made->len == 0)
-        return TRUE;
-    used = virtHptUsesAll(guest, error);
-    if (!used)
-        return FALSE;
-    for (guint i = 0; i < journal->overlays->len; i++) {
-        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
-
-        if (overlay->path && !virtHptJournalHasMade(journal, overlay->path))
-            removeUnused(used, overlay->path);
-    }
-    for (guint i = 0; i < journal->made->len; i++)
-        removeUnwritten(used, g_ptr_array_index(journal->made, i), options);
-    return TRUE;
-}
-
 static void
 removeAside(const VirtHptJournal *journal)
 {
@@ -161,7 +109,7 @@ virtHptRevertAbandon(VirtHptGuest *guest,
         return FALSE;
     removeAside(journal);
     /* What cannot be removed now is removed by the next command, for which the journal stays. */
-    if (bringBackKept(journal, &local) && removeLayers(guest, journal, options, &local)) {
+    if (bringBackKept(journal, &local) && virtHptMadeRemove(guest, journal, options, &local)) {
         dropKept(journal);
         virtHptJournalRemove(guest, &local);
     }
@@ -181,75 +129,6 @@ redefine(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
     return TRUE;
 }
 
-/* What libvirt knew of before a revert, by the journal */
-static GHashTable *
-knownBefore(const VirtHptJournal *journal, GError **error)
-{
-    g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-
-    if (journal->definition && !virtHptUsesAddNamed(known, journal->definition, error))
-        return NULL;
-    for (guint i = 0; i < journal->snapshots->len; i++) {
-        if (!virtHptUsesAddNamed(known, g_ptr_array_index(journal->snapshots, i), error))
-            return NULL;
-    }
-    return g_steal_pointer(&known);
-}
-
-static void
-addMade(VirtHptJournal *journal, const char *path)
-{
-    struct stat st;
-
-    if (!virtHptJournalHasMade(journal, path) && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-        virtHptJournalAddMade(journal, path, (guint64)st.st_size);
-}
-
-/* What libvirt says that it made: the snapshot has it, and the guest is on it. */
-static gboolean
-addMadeByLibvirt(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
-{
-    g_autoptr(GPtrArray) layers = virtHptUsesTop(guest, error);
-    g_autoptr(GHashTable) known = layers ? knownBefore(journal, error) : NULL;
-    g_autoptr(virDomainSnapshot) snapshot = NULL;
-    g_autoptr(VirtHptLibvirtString) xml = NULL;
-
-    if (!known)
-        return FALSE;
-    snapshot = virDomainSnapshotLookupByName(guest->domain, journal->snapshot, 0);
-    xml = snapshot ? virDomainSnapshotGetXMLDesc(snapshot, 0) : NULL;
-    if (xml && !virtHptUsesAddRemovable(layers, xml, error))
-        return FALSE;
-    for (guint i = 0; i < layers->len; i++) {
-        const char *path = g_ptr_array_index(layers, i);
-
-        if (!virtHptUsesHas(journal->layers, path) && !virtHptUsesHas(journal->kept, path) &&
-            !g_hash_table_contains(known, path))
-            addMade(journal, path);
-    }
-    return TRUE;
-}
-
-/**
- * virtHptRevertNoteMade:
- * @guest: a guest
- * @journal: gets the disk layers that were made for its revert so far, to which nothing was
- *   written yet; it is not written
- * @error: set on failure
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptRevertNoteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
-{
-    for (guint i = 0; i < journal->overlays->len; i++) {
-        const VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
-
-        addMade(journal, overlay->path);
-    }
-    return !guest->revertsExternal || addMadeByLibvirt(guest, journal, error);
-}
-
 /* libvirt may have made some and been left alone then. */
 static gboolean
 noteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
@@ -259,7 +138,7 @@ noteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
     /* It was noted once the guest was restored: what is on it since, somebody else attached. */
     if (journal->id >= 0)
         return TRUE;
-    if (!virtHptRevertNoteMade(guest, journal, error))
+    if (!virtHptMadeNote(guest, journal, error))
         return FALSE;
     /* On a full disk they may be left, and the guest comes back all the same. */
     if (journal->made->len > before)
@@ -354,7 +233,8 @@ virtHptRevertLeave(VirtHptGuest *guest,
 {
     g_autoptr(GHashTable) used = virtHptUsesAll(guest, error);
 
-    if (!used || !removeLayers(guest, journal, options, error) || !bringBackKept(journal, error))
+    if (!used || !virtHptMadeRemove(guest, journal, options, error) ||
+        !bringBackKept(journal, error))
         return FALSE;
     dropKept(journal);
     nameLeft(journal, used, options);

@@ -218,6 +218,34 @@ virtHptUsesAll(VirtHptGuest *guest, GError **error)
 }
 
 /**
+ * virtHptUsesBases:
+ * @xml: XML of a snapshot
+ * @error: set on failure: it cannot be read
+ *
+ * Returns: (transfer full) (element-type utf8): paths of the files that the guest's disks were on
+ *   at the snapshot: the top ones; or %NULL
+ */
+GPtrArray *
+virtHptUsesBases(const char *xml, GError **error)
+{
+    g_autoptr(GPtrArray) bases = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domainsnapshot", error);
+    xmlNode *domain = doc ? virtHptXmlChild(xmlDocGetRootElement(doc), "domain") : NULL;
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
+
+    if (!doc)
+        return NULL;
+    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        char *path = fileOf(disk);
+
+        if (path)
+            g_ptr_array_add(bases, path);
+    }
+    return g_steal_pointer(&bases);
+}
+
+/**
  * virtHptUsesAddRemovable:
  * @layers: (element-type utf8): paths
  * @xml: XML of the current snapshot

@@ -114,6 +114,47 @@ class Recover(RevertCase):
         flip(memory, int(extent.get("offset")) + int(extent.get("length")) // 2, 3)
         return memory
 
+    def attach(self) -> tuple[Path, bytes]:
+        """Plug a disk into the guest as it is now; returns its file and what is in it."""
+        extra = self.work / "extra.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", extra, "1M"], check=True)
+        extra.chmod(0o666)
+        self.host.virsh("attach-disk", NAME, extra, "vdb", "--live", "--driver", "qemu",
+                        "--subdriver", "qcow2")
+        return extra, extra.read_bytes()
+
+    def test_disk_that_was_attached_to_a_guest_that_differs_stays(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        extra, content = self.attach()
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
+        self.assertEqual(extra.read_bytes(), content)
+        self.assert_undone(before, disk, count, result.err)
+
+    def test_disk_that_was_attached_after_the_kill_stays(self) -> None:
+        self.create("target")
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        process = self.start("snapshot-revert", NAME, "target")
+        while process.poll() is None and self.phase() in ("none", "preparing", "stopping"):
+            pass
+        # libvirt was asked
+        while process.poll() is None and self.guest.state() == "shut off":
+            pass
+        process.kill()
+        process.wait()
+        self.assertEqual(self.phase(), "restoring", self.said())
+        self.await_libvirt()
+        self.assertEqual(self.guest.state(), "paused")
+        extra, content = self.attach()
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "brought-back")
+        self.assertEqual(extra.read_bytes(), content)
+        self.assert_undone(before, disk, count, self.said() + result.err)
+
     def test_guest_that_somebody_started_since_is_left_alone(self) -> None:
         self.create("target")
         self.stop_before_restore()
