@@ -115,11 +115,20 @@ htabFdRead(const HtabFd *fd, gpointer reader, gsize count)
     return g_byte_array_new_take(buffer, (gsize)n);
 }
 
+VirtHptTable *
+htabFdTableNew(guint order)
+{
+    VirtHptTable *table = virtHptTableNew(order, TEST_MAX_BYTES, NULL);
+
+    g_assert_nonnull(table);
+    return table;
+}
+
 /* The whole table, by a reader of its own */
 VirtHptTable *
 htabFdReadTable(const HtabFd *fd, gpointer guest, guint order)
 {
-    VirtHptTable *table = virtHptTableNew(order, TEST_MAX_BYTES, NULL);
+    VirtHptTable *table = htabFdTableNew(order);
     gpointer reader = fd->open(guest, 0, 0);
     guint64 next = 0;
 
@@ -161,4 +170,26 @@ htabFdRandomEntry(guint64 keptV)
     if (entry.v & VIRT_HPT_V_LARGE)
         entry.r = (entry.r & ~large[which][1]) | large[which][0];
     return entry;
+}
+
+static void
+setUp(HtabFdFixture *f, gconstpointer data)
+{
+    f->fd = data;
+    f->guest = f->fd->guestNew(HTAB_FD_ORDER);
+}
+
+static void
+tearDown(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
+{
+    f->fd->guestFree(f->guest);
+}
+
+/* Adds a case: @name is that of the side, and what it proves: "read/0 is not end of file" */
+void
+htabFdAdd(const HtabFd *fd, const char *name, HtabFdFunc func)
+{
+    g_autofree char *path = g_strdup_printf("/htab-fd/%s/%s", fd->name, name);
+
+    g_test_add(path, HtabFdFixture, fd, setUp, func, tearDown);
 }

@@ -63,8 +63,22 @@ gssize htabFdWrite(const HtabFd *fd,
 void htabFdPut(const HtabFd *fd, gpointer guest, guint32 slot, const VirtHptEntry *entry);
 void htabFdClear(const HtabFd *fd, gpointer guest, guint32 slot, guint n);
 GByteArray *htabFdRead(const HtabFd *fd, gpointer reader, gsize count);
+VirtHptTable *htabFdTableNew(guint order);
 VirtHptTable *htabFdReadTable(const HtabFd *fd, gpointer guest, guint order);
 VirtHptEntry htabFdRandomEntry(guint64 keptV);
+
+/* A guest with an empty table of HTAB_FD_ORDER, for a case of its own */
+#define HTAB_FD_ORDER 18
+#define HTAB_FD_SLOTS (1U << (HTAB_FD_ORDER - 4))
+
+typedef struct {
+    const HtabFd *fd;
+    gpointer guest;
+} HtabFdFixture;
+
+typedef void (*HtabFdFunc)(HtabFdFixture *f, gconstpointer data);
+
+void htabFdAdd(const HtabFd *fd, const char *name, HtabFdFunc func);
 
 void htabFdAddReadTests(const HtabFd *fd);
 void htabFdAddWriteTests(const HtabFd *fd);

@@ -11,37 +11,19 @@
 
 #include "htab_fd.h"
 
-#define ORDER 18
-#define SLOTS (1U << (ORDER - 4))
+#define ORDER HTAB_FD_ORDER
+#define SLOTS HTAB_FD_SLOTS
 #define ROOM ((gsize)1 << 20)
 
-typedef struct {
-    const HtabFd *fd;
-    gpointer guest;
-} Fixture;
-
 static void
-setUp(Fixture *f, gconstpointer data)
-{
-    f->fd = data;
-    f->guest = f->fd->guestNew(ORDER);
-}
-
-static void
-tearDown(Fixture *f, G_GNUC_UNUSED gconstpointer data)
-{
-    f->fd->guestFree(f->guest);
-}
-
-static void
-put(const Fixture *f, guint32 slot, const VirtHptEntry *entry)
+put(const HtabFdFixture *f, guint32 slot, const VirtHptEntry *entry)
 {
     htabFdPut(f->fd, f->guest, slot, entry);
 }
 
 /* One read, as "index:valid+invalid", separated by spaces; "" if it gave nothing */
 static char *
-said(const Fixture *f, gpointer reader, gsize count)
+said(const HtabFdFixture *f, gpointer reader, gsize count)
 {
     g_autoptr(GByteArray) bytes = htabFdRead(f->fd, reader, count);
     g_autoptr(GString) text = g_string_new(NULL);
@@ -66,7 +48,7 @@ said(const Fixture *f, gpointer reader, gsize count)
     G_STMT_END
 
 static void
-testFirstPassGivesEverySlot(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testFirstPassGivesEverySlot(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader;
 
@@ -81,7 +63,7 @@ testFirstPassGivesEverySlot(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testSmallBuffersGiveNothing(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testSmallBuffersGiveNothing(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader;
 
@@ -97,7 +79,7 @@ testSmallBuffersGiveNothing(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testEntriesThatFitBuffer(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testEntriesThatFitBuffer(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     for (guint32 slot = 0; slot < 50; slot++)
         put(f, slot, &htabFdPlain);
@@ -118,7 +100,7 @@ static void
 testRecordsHaveSixteenBitCounts(gconstpointer data)
 {
     const HtabFd *fd = data;
-    Fixture f = {fd, fd->guestNew(22)};
+    HtabFdFixture f = {fd, fd->guestNew(22)};
     g_autofree VirtHptEntry *entries = g_new(VirtHptEntry, 4000);
     gpointer reader = fd->open(f.guest, 0, 0);
 
@@ -137,7 +119,7 @@ testRecordsHaveSixteenBitCounts(gconstpointer data)
 }
 
 static void
-testReadStopsAtEndOfTable(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testReadStopsAtEndOfTable(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader = f->fd->open(f->guest, 0, 0);
 
@@ -153,7 +135,7 @@ testReadStopsAtEndOfTable(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testZeroIsNoEndOfFile(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testZeroIsNoEndOfFile(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader = f->fd->open(f->guest, 0, 0);
 
@@ -167,7 +149,7 @@ testZeroIsNoEndOfFile(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testStartIndexSkipsWhatIsBelow(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testStartIndexSkipsWhatIsBelow(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader;
 
@@ -182,7 +164,7 @@ testStartIndexSkipsWhatIsBelow(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testStartBehindEndMeansChanges(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testStartBehindEndMeansChanges(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     static const guint64 starts[] = {SLOTS, SLOTS + 1, G_MAXUINT32};
 
@@ -199,7 +181,7 @@ testStartBehindEndMeansChanges(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testLaterPassesGiveChanges(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testLaterPassesGiveChanges(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader;
 
@@ -219,7 +201,7 @@ testLaterPassesGiveChanges(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testChangesAreTrackedWhileOneReads(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testChangesAreTrackedWhileOneReads(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer reader;
 
@@ -239,7 +221,7 @@ testChangesAreTrackedWhileOneReads(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testReadersShareMarks(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testReadersShareMarks(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer a = f->fd->open(f->guest, 0, 0);
     gpointer b = f->fd->open(f->guest, 0, 0);
@@ -254,7 +236,7 @@ testReadersShareMarks(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testBoltedOnlyTellsOthersAsInvalid(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testBoltedOnlyTellsOthersAsInvalid(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     gpointer all = f->fd->open(f->guest, 0, 0);
     gpointer bolted;
@@ -275,7 +257,7 @@ testBoltedOnlyTellsOthersAsInvalid(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testEntriesComeLocked(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testEntriesComeLocked(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     VirtHptEntry entry = {htabFdPlain.v | VIRT_HPT_V_PRIVATE, htabFdPlain.r | VIRT_HPT_R_TS};
     g_autoptr(GByteArray) bytes = NULL;
@@ -292,30 +274,25 @@ testEntriesComeLocked(Fixture *f, G_GNUC_UNUSED gconstpointer data)
     f->fd->close(reader);
 }
 
-static void
-add(const HtabFd *fd, const char *name, void (*func)(Fixture *, gconstpointer))
-{
-    g_autofree char *path = g_strdup_printf("/htab-fd/%s/read/%s", fd->name, name);
-
-    g_test_add(path, Fixture, fd, setUp, func, tearDown);
-}
-
 void
 htabFdAddReadTests(const HtabFd *fd)
 {
     g_autofree char *counts = g_strdup_printf("/htab-fd/%s/read/counts have 16 bits", fd->name);
 
-    add(fd, "the first pass gives every slot", testFirstPassGivesEverySlot);
-    add(fd, "24 bytes make no progress, 25 do", testSmallBuffersGiveNothing);
-    add(fd, "k entries need 8 + 16 k + 1 bytes", testEntriesThatFitBuffer);
+    htabFdAdd(fd, "read/the first pass gives every slot", testFirstPassGivesEverySlot);
+    htabFdAdd(fd, "read/24 bytes make no progress, 25 do", testSmallBuffersGiveNothing);
+    htabFdAdd(fd, "read/k entries need 8 + 16 k + 1 bytes", testEntriesThatFitBuffer);
     g_test_add_data_func(counts, fd, testRecordsHaveSixteenBitCounts);
-    add(fd, "a read stops at the end of the table", testReadStopsAtEndOfTable);
-    add(fd, "0 is not end of file", testZeroIsNoEndOfFile);
-    add(fd, "what is below the start index comes once it changes", testStartIndexSkipsWhatIsBelow);
-    add(fd, "a start behind the end means changes only", testStartBehindEndMeansChanges);
-    add(fd, "later passes give changes", testLaterPassesGiveChanges);
-    add(fd, "changes are tracked while somebody reads", testChangesAreTrackedWhileOneReads);
-    add(fd, "readers share the marks of changes", testReadersShareMarks);
-    add(fd, "bolted only tells the others as invalid", testBoltedOnlyTellsOthersAsInvalid);
-    add(fd, "V comes with bit 0x40, R without bit 62", testEntriesComeLocked);
+    htabFdAdd(fd, "read/a read stops at the end of the table", testReadStopsAtEndOfTable);
+    htabFdAdd(fd, "read/0 is not end of file", testZeroIsNoEndOfFile);
+    htabFdAdd(fd, "read/what is below the start index comes once it changes",
+              testStartIndexSkipsWhatIsBelow);
+    htabFdAdd(fd, "read/a start behind the end means changes only", testStartBehindEndMeansChanges);
+    htabFdAdd(fd, "read/later passes give changes", testLaterPassesGiveChanges);
+    htabFdAdd(fd, "read/changes are tracked while somebody reads",
+              testChangesAreTrackedWhileOneReads);
+    htabFdAdd(fd, "read/readers share the marks of changes", testReadersShareMarks);
+    htabFdAdd(fd, "read/bolted only tells the others as invalid",
+              testBoltedOnlyTellsOthersAsInvalid);
+    htabFdAdd(fd, "read/V comes with bit 0x40, R without bit 62", testEntriesComeLocked);
 }

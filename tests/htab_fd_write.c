@@ -13,52 +13,25 @@
 
 #include "htab_fd.h"
 
-#define ORDER 18
-#define SLOTS (1U << (ORDER - 4))
+#define ORDER HTAB_FD_ORDER
+#define SLOTS HTAB_FD_SLOTS
 
 /* A table of this order has a million slots */
 #define MILLION_ORDER 24
 
-typedef struct {
-    const HtabFd *fd;
-    gpointer guest;
-} Fixture;
-
 static void
-setUp(Fixture *f, gconstpointer data)
-{
-    f->fd = data;
-    f->guest = f->fd->guestNew(ORDER);
-}
-
-static void
-tearDown(Fixture *f, G_GNUC_UNUSED gconstpointer data)
-{
-    f->fd->guestFree(f->guest);
-}
-
-static void
-assertHolds(const Fixture *f, const VirtHptTable *expected)
+assertHolds(const HtabFdFixture *f, const VirtHptTable *expected)
 {
     g_autoptr(VirtHptTable) table = htabFdReadTable(f->fd, f->guest, ORDER);
 
     g_assert_true(virtHptTableEqual(table, expected));
 }
 
-static VirtHptTable *
-tableNew(guint order)
-{
-    VirtHptTable *table = virtHptTableNew(order, TEST_MAX_BYTES, NULL);
-
-    g_assert_nonnull(table);
-    return table;
-}
-
 static void
-testRecordIsApplied(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testRecordIsApplied(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     const VirtHptEntry entries[] = {htabFdPlain, htabFdBolted, htabFdLarge};
-    g_autoptr(VirtHptTable) expected = tableNew(ORDER);
+    g_autoptr(VirtHptTable) expected = htabFdTableNew(ORDER);
 
     for (guint32 slot = 98; slot < 108; slot++)
         htabFdPut(f->fd, f->guest, slot, &htabFdPlain);
@@ -72,7 +45,7 @@ testRecordIsApplied(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testRangeIsChecked(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testRangeIsChecked(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     static const struct {
         guint32 index;
@@ -103,11 +76,11 @@ testRangeIsChecked(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testEntryWithoutValidBitIsRefused(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testEntryWithoutValidBitIsRefused(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     const VirtHptEntry none = {htabFdPlain.v & ~VIRT_HPT_V_VALID, htabFdPlain.r};
     const VirtHptEntry absent = {none.v | VIRT_HPT_V_ABSENT, none.r};
-    g_autoptr(VirtHptTable) expected = tableNew(ORDER);
+    g_autoptr(VirtHptTable) expected = htabFdTableNew(ORDER);
 
     htabFdPut(f->fd, f->guest, 9, &htabFdBolted);
     g_assert_cmpint(htabFdWrite(f->fd, f->guest, 9, &none, 1, 0), ==, -EINVAL);
@@ -118,7 +91,7 @@ testEntryWithoutValidBitIsRefused(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 
 /* All page-size encodings: what the library takes for none is refused, and nothing else */
 static void
-testPageSizesAreThoseOfTheLibrary(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testPageSizesAreThoseOfTheLibrary(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     guint taken = 0;
 
@@ -141,9 +114,9 @@ testPageSizesAreThoseOfTheLibrary(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testReservedSegmentSizeEmptiesSlot(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testReservedSegmentSizeEmptiesSlot(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
-    g_autoptr(VirtHptTable) expected = tableNew(ORDER);
+    g_autoptr(VirtHptTable) expected = htabFdTableNew(ORDER);
 
     for (guint b = 2; b < 4; b++) {
         const VirtHptEntry bad = {(htabFdPlain.v & ~(3ULL << 62)) | (guint64)b << 62,
@@ -156,11 +129,11 @@ testReservedSegmentSizeEmptiesSlot(Fixture *f, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-testGoodEntriesBeforeBadOneStay(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testGoodEntriesBeforeBadOneStay(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
     const VirtHptEntry none = {htabFdPlain.v & ~VIRT_HPT_V_VALID, htabFdPlain.r};
     const VirtHptEntry entries[] = {htabFdPlain, htabFdBolted, none, htabFdPlain};
-    g_autoptr(VirtHptTable) expected = tableNew(ORDER);
+    g_autoptr(VirtHptTable) expected = htabFdTableNew(ORDER);
 
     htabFdPut(f->fd, f->guest, 14, &htabFdLarge);
     g_assert_cmpint(htabFdWrite(f->fd, f->guest, 10, entries, 4, 1), ==, -EINVAL);
@@ -197,7 +170,7 @@ testMillionEntriesReadBackEqual(gconstpointer data)
 {
     const HtabFd *fd = data;
     gpointer guest = fd->guestNew(MILLION_ORDER);
-    g_autoptr(VirtHptTable) table = tableNew(MILLION_ORDER);
+    g_autoptr(VirtHptTable) table = htabFdTableNew(MILLION_ORDER);
     g_autoptr(VirtHptTable) back = NULL;
     guint64 slots = virtHptTableGetSlots(table);
 
@@ -214,9 +187,9 @@ testMillionEntriesReadBackEqual(gconstpointer data)
 }
 
 static void
-testBitsOutsideTheKeptOnesAreDropped(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testBitsOutsideTheKeptOnesAreDropped(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
-    g_autoptr(VirtHptTable) expected = tableNew(ORDER);
+    g_autoptr(VirtHptTable) expected = htabFdTableNew(ORDER);
 
     for (guint32 slot = 0; slot < 64; slot++) {
         VirtHptEntry entry = htabFdRandomEntry(G_MAXUINT64);
@@ -230,10 +203,10 @@ testBitsOutsideTheKeptOnesAreDropped(Fixture *f, G_GNUC_UNUSED gconstpointer dat
 
 /* Random writes while somebody reads in buffers of random sizes: in the end both agree */
 static void
-testReaderFollowsRandomChanges(Fixture *f, G_GNUC_UNUSED gconstpointer data)
+testReaderFollowsRandomChanges(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
 {
-    g_autoptr(VirtHptTable) written = tableNew(ORDER);
-    g_autoptr(VirtHptTable) followed = tableNew(ORDER);
+    g_autoptr(VirtHptTable) written = htabFdTableNew(ORDER);
+    g_autoptr(VirtHptTable) followed = htabFdTableNew(ORDER);
     gpointer reader = f->fd->open(f->guest, 0, 0);
     g_autoptr(GByteArray) last = NULL;
 
@@ -264,27 +237,22 @@ testReaderFollowsRandomChanges(Fixture *f, G_GNUC_UNUSED gconstpointer data)
     f->fd->close(reader);
 }
 
-static void
-add(const HtabFd *fd, const char *name, void (*func)(Fixture *, gconstpointer))
-{
-    g_autofree char *path = g_strdup_printf("/htab-fd/%s/write/%s", fd->name, name);
-
-    g_test_add(path, Fixture, fd, setUp, func, tearDown);
-}
-
 void
 htabFdAddWriteTests(const HtabFd *fd)
 {
     g_autofree char *million =
         g_strdup_printf("/htab-fd/%s/write/a million random entries read back equal", fd->name);
 
-    add(fd, "valid entries are put, invalid slots emptied", testRecordIsApplied);
-    add(fd, "the range of slots is checked", testRangeIsChecked);
-    add(fd, "an entry that is not valid is refused", testEntryWithoutValidBitIsRefused);
-    add(fd, "the page sizes are those of the library", testPageSizesAreThoseOfTheLibrary);
-    add(fd, "a reserved segment size empties the slot", testReservedSegmentSizeEmptiesSlot);
-    add(fd, "entries before a bad one stay", testGoodEntriesBeforeBadOneStay);
-    add(fd, "bits of V that the processor lacks are dropped", testBitsOutsideTheKeptOnesAreDropped);
-    add(fd, "a reader follows random changes", testReaderFollowsRandomChanges);
+    htabFdAdd(fd, "write/valid entries are put, invalid slots emptied", testRecordIsApplied);
+    htabFdAdd(fd, "write/the range of slots is checked", testRangeIsChecked);
+    htabFdAdd(fd, "write/an entry that is not valid is refused", testEntryWithoutValidBitIsRefused);
+    htabFdAdd(fd, "write/the page sizes are those of the library",
+              testPageSizesAreThoseOfTheLibrary);
+    htabFdAdd(fd, "write/a reserved segment size empties the slot",
+              testReservedSegmentSizeEmptiesSlot);
+    htabFdAdd(fd, "write/entries before a bad one stay", testGoodEntriesBeforeBadOneStay);
+    htabFdAdd(fd, "write/bits of V that the processor lacks are dropped",
+              testBitsOutsideTheKeptOnesAreDropped);
+    htabFdAdd(fd, "write/a reader follows random changes", testReaderFollowsRandomChanges);
     g_test_add_data_func(million, fd, testMillionEntriesReadBackEqual);
 }
