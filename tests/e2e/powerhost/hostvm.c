@@ -108,6 +108,27 @@ hostVmNew(void)
     return vm;
 }
 
+/* With an empty table of @order */
+HostVm *
+hostVmNewWithTable(guint order)
+{
+    HostVm *vm = hostVmNew();
+
+    g_assert_cmpint(hostVmAllocate(vm, order), ==, 0);
+    return vm;
+}
+
+/* With an empty table of @order, and a guest that will count when it runs */
+HostVm *
+hostVmNewThatCounts(guint order)
+{
+    HostVm *vm = hostVmNewWithTable(order);
+
+    hostVmAddMemory(vm);
+    hostVmAddVcpu(vm);
+    return vm;
+}
+
 void
 hostVmFree(HostVm *vm)
 {
@@ -299,4 +320,13 @@ hostVmWaitCount(const HostVm *vm)
         g_assert_cmpint(g_get_monotonic_time(), <, deadline);
         g_usleep(2000);
     }
+}
+
+/* For as long as it takes to count */
+void
+hostVmRunAndStop(HostVm *vm)
+{
+    hostVmStart(vm);
+    hostVmWaitCount(vm);
+    hostVmStop(vm);
 }

@@ -33,6 +33,8 @@ typedef struct {
 } HostVm;
 
 HostVm *hostVmNew(void);
+HostVm *hostVmNewWithTable(guint order);
+HostVm *hostVmNewThatCounts(guint order);
 void hostVmFree(HostVm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostVm, hostVmFree)
 
@@ -53,5 +55,6 @@ void hostVmStop(HostVm *vm);
 guint64 hostVmGetCount(const HostVm *vm);
 void hostVmCopyMemory(HostVm *to, const HostVm *from);
 void hostVmWaitCount(const HostVm *vm);
+void hostVmRunAndStop(HostVm *vm);
 
 G_END_DECLS

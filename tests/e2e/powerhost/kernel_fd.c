@@ -13,10 +13,7 @@
 static gpointer
 guestNew(guint order)
 {
-    HostVm *vm = hostVmNew();
-
-    g_assert_cmpint(hostVmAllocate(vm, order), ==, 0);
-    return vm;
+    return hostVmNewWithTable(order);
 }
 
 static void

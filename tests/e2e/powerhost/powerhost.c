@@ -20,6 +20,7 @@ main(int argc, char **argv)
     addDescriptorTests();
     addTableTests();
     addVcpuTests();
+    addResizeTests();
     htabFdAddReadTests(kernelFd());
     htabFdAddWriteTests(kernelFd());
     htabFdAddReadTests(&htabFdTracker);

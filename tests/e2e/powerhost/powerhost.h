@@ -8,15 +8,22 @@
 
 #include "hostvm.h"
 #include "htab_fd.h"
+#include "libvirt-hpt/htab_kvm.h"
 
 G_BEGIN_DECLS
 
 const HtabFd *kernelFd(void);
 
+VirtHptKvmReader *kernelReader(const HostVm *vm, guint order, guint flags);
+VirtHptKvmWriter *kernelWriter(const HostVm *vm, guint order);
+VirtHptKvmPass kernelPass(VirtHptKvmReader *reader, VirtHptTable *table);
+void kernelAssertProbes(const HostVm *vm, VirtHptKvmState expected, guint expectedOrder);
+
 void addDescriptorTests(void);
 void addTableTests(void);
 void addNestedTests(void);
 void addVcpuTests(void);
+void addResizeTests(void);
 void addCompareTests(void);
 
 G_END_DECLS

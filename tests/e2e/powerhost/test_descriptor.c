@@ -17,20 +17,10 @@
 #include <unistd.h>
 
 #include "libvirt-hpt/htab_error.h"
-#include "libvirt-hpt/htab_kvm.h"
 #include "powerhost.h"
 
 #define ORDER 18
 #define SLOTS (1U << (ORDER - 4))
-
-static HostVm *
-vmWithTable(void)
-{
-    HostVm *vm = hostVmNew();
-
-    g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, 0);
-    return vm;
-}
 
 static int
 openFd(const HostVm *vm, guint flags)
@@ -48,7 +38,7 @@ static void
 testUnknownFlagsAreRefused(void)
 {
     static const guint64 unknown[] = {4, 8, 1ULL << 31, 1ULL << 32, 1ULL << 63, 4 | 1};
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
 
     for (guint i = 0; i < G_N_ELEMENTS(unknown); i++)
         g_assert_cmpint(hostVmGetHtab(vm, unknown[i], 0, 0), ==, -EINVAL);
@@ -59,7 +49,7 @@ testUnknownFlagsAreRefused(void)
 static void
 testReservedWordsAreNotLookedAt(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     int fd = hostVmGetHtab(vm, 0, 0, G_MAXUINT64);
 
     g_assert_cmpint(fd, >=, 0);
@@ -69,7 +59,7 @@ testReservedWordsAreNotLookedAt(void)
 static void
 testDescriptorHasOneDirection(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     g_autoptr(GByteArray) record = htabFdMakeRecord(0, NULL, 0, 0);
     int reader = openFd(vm, 0);
     int writer = openFd(vm, VIRT_HPT_KVM_WRITE);
@@ -105,7 +95,7 @@ useAsAnotherProcess(const HostVm *vm, int reader, int writer)
 static void
 testOtherProcessesUseDescriptorsOnly(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     int reader = openFd(vm, 0);
     int writer = openFd(vm, VIRT_HPT_KVM_WRITE);
     int status;
@@ -122,7 +112,7 @@ testOtherProcessesUseDescriptorsOnly(void)
 static void
 testDescriptorKeepsTableAlive(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     guint8 buffer[100];
     int reader;
 
@@ -136,7 +126,7 @@ testDescriptorKeepsTableAlive(void)
 static void
 testDescriptorIsAlwaysReady(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     struct pollfd fds[] = {
         {.fd = openFd(vm, 0), .events = POLLIN},
         {.fd = openFd(vm, VIRT_HPT_KVM_WRITE), .events = POLLOUT},
@@ -157,7 +147,7 @@ testDescriptorIsAlwaysReady(void)
 static void
 testPositionCannotBeMoved(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     guint8 buffer[25];
     guint32 index;
     int fd;
@@ -218,7 +208,7 @@ testCapabilityMeansKvmHv(void)
 static void
 testPageSizesOfTheHost(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     g_autoptr(GString) text = g_string_new(NULL);
     struct kvm_ppc_smmu_info info = {0};
 
@@ -239,7 +229,7 @@ testPageSizesOfTheHost(void)
 static void
 testTwoRecordsInOneWriteAreMisread(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     g_autoptr(GByteArray) first = htabFdMakeRecord(0, &htabFdPlain, 1, 0);
     g_autoptr(GByteArray) second = htabFdMakeRecord(1, &htabFdPlain, 1, 0);
     g_autoptr(VirtHptTable) table = NULL;
@@ -255,7 +245,7 @@ testTwoRecordsInOneWriteAreMisread(void)
 static void
 testRecordThatIsCutIsTakenForWhole(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable();
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     g_autoptr(GByteArray) record = htabFdMakeRecord(0, &htabFdPlain, 1, 0);
     g_autoptr(VirtHptTable) table = NULL;
 

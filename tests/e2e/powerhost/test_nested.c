@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "libvirt-hpt/htab_error.h"
-#include "libvirt-hpt/htab_kvm.h"
 #include "powerhost.h"
 
 #define ORDER 18

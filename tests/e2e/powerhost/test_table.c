@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "libvirt-hpt/htab_error.h"
-#include "libvirt-hpt/htab_kvm.h"
 #include "powerhost.h"
 
 #define ORDER 18
@@ -19,24 +18,6 @@
 
 /* More than the host has */
 #define ORDER_TOO_LARGE 34
-
-static HostVm *
-vmWithTable(guint order)
-{
-    HostVm *vm = hostVmNew();
-
-    g_assert_cmpint(hostVmAllocate(vm, order), ==, 0);
-    return vm;
-}
-
-static VirtHptTable *
-tableNew(guint order)
-{
-    VirtHptTable *table = virtHptTableNew(order, TEST_MAX_BYTES, NULL);
-
-    g_assert_nonnull(table);
-    return table;
-}
 
 static void
 fillRandomly(VirtHptTable *table, guint runs)
@@ -55,68 +36,24 @@ fillRandomly(VirtHptTable *table, guint runs)
     }
 }
 
-static VirtHptKvmReader *
-readerNew(const HostVm *vm, guint order, guint flags)
-{
-    g_autoptr(GError) error = NULL;
-    VirtHptKvmReader *reader = virtHptKvmReaderNew(vm->fd, order, flags, 0, &error);
-
-    g_assert_no_error(error);
-    return reader;
-}
-
-static VirtHptKvmWriter *
-writerNew(const HostVm *vm, guint order)
-{
-    g_autoptr(GError) error = NULL;
-    VirtHptKvmWriter *writer = virtHptKvmWriterNew(vm->fd, order, &error);
-
-    g_assert_no_error(error);
-    return writer;
-}
-
-static VirtHptKvmPass
-readPass(VirtHptKvmReader *reader, VirtHptTable *table)
-{
-    g_autoptr(GError) error = NULL;
-    VirtHptKvmPass pass;
-
-    virtHptKvmReaderPass(reader, table, &pass, &error);
-    g_assert_no_error(error);
-    return pass;
-}
-
-static void
-assertProbes(const HostVm *vm, VirtHptKvmState expected, guint expectedOrder)
-{
-    g_autoptr(GError) error = NULL;
-    VirtHptKvmState state = VIRT_HPT_KVM_STATE_RADIX;
-    guint order = 0;
-
-    virtHptKvmProbe(vm->fd, &state, &order, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint((int)state, ==, (int)expected);
-    g_assert_cmpuint(order, ==, expectedOrder);
-}
-
 static void
 testTablesComeBackWhole(void)
 {
     for (guint order = 18; order <= 22; order += 2) {
-        g_autoptr(HostVm) vm = vmWithTable(order);
-        g_autoptr(VirtHptKvmReader) reader = readerNew(vm, order, 0);
-        g_autoptr(VirtHptKvmWriter) writer = writerNew(vm, order);
-        g_autoptr(VirtHptTable) read = tableNew(order);
-        g_autoptr(VirtHptTable) before = tableNew(order);
+        g_autoptr(HostVm) vm = hostVmNewWithTable(order);
+        g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, order, 0);
+        g_autoptr(VirtHptKvmWriter) writer = kernelWriter(vm, order);
+        g_autoptr(VirtHptTable) read = htabFdTableNew(order);
+        g_autoptr(VirtHptTable) before = htabFdTableNew(order);
         g_autoptr(GError) error = NULL;
         VirtHptKvmWritten written;
-        VirtHptKvmPass pass = readPass(reader, read);
+        VirtHptKvmPass pass = kernelPass(reader, read);
 
         g_assert_true(pass.first);
         g_assert_cmpuint(pass.valid, ==, 0);
         g_assert_cmpuint(pass.invalid, ==, virtHptTableGetSlots(read));
         for (guint round = 0; round < 4; round++) {
-            g_autoptr(VirtHptTable) table = tableNew(order);
+            g_autoptr(VirtHptTable) table = htabFdTableNew(order);
             guint64 valid = 0;
 
             fillRandomly(table, 100);
@@ -125,14 +62,14 @@ testTablesComeBackWhole(void)
             else
                 virtHptKvmWriterWriteTable(writer, table, &written, &error);
             g_assert_no_error(error);
-            pass = readPass(reader, read);
+            pass = kernelPass(reader, read);
             g_assert_false(pass.first);
             g_assert_true(virtHptTableEqual(table, read));
             for (guint64 slot = virtHptTableNextValid(table, 0); slot < virtHptTableGetSlots(table);
                  slot = virtHptTableNextValid(table, slot + 1))
                 valid++;
             g_assert_cmpuint(written.valid, ==, valid);
-            g_assert_cmpuint(readPass(reader, read).records, ==, 0);
+            g_assert_cmpuint(kernelPass(reader, read).records, ==, 0);
             virtHptTableFree(g_steal_pointer(&before));
             before = g_steal_pointer(&table);
         }
@@ -142,13 +79,13 @@ testTablesComeBackWhole(void)
 static void
 testBoltedReaderSeesBoltedEntries(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable(ORDER);
-    g_autoptr(VirtHptKvmReader) reader = readerNew(vm, ORDER, VIRT_HPT_KVM_BOLTED_ONLY);
-    g_autoptr(VirtHptTable) read = tableNew(ORDER);
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, ORDER, VIRT_HPT_KVM_BOLTED_ONLY);
+    g_autoptr(VirtHptTable) read = htabFdTableNew(ORDER);
 
     htabFdPut(kernelFd(), vm, 5, &htabFdBolted);
     htabFdPut(kernelFd(), vm, 6, &htabFdPlain);
-    readPass(reader, read);
+    kernelPass(reader, read);
     g_assert_cmpuint(virtHptTableNextValid(read, 0), ==, 5);
     g_assert_cmpuint(virtHptTableNextValid(read, 6), ==, SLOTS);
 }
@@ -157,16 +94,16 @@ static void
 testProbeTellsOrderAndChangesNothing(void)
 {
     for (guint order = 18; order <= 26; order += 4) {
-        g_autoptr(HostVm) vm = vmWithTable(order);
-        g_autoptr(VirtHptKvmReader) reader = readerNew(vm, order, 0);
-        g_autoptr(VirtHptTable) read = tableNew(order);
+        g_autoptr(HostVm) vm = hostVmNewWithTable(order);
+        g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, order, 0);
+        g_autoptr(VirtHptTable) read = htabFdTableNew(order);
         g_autoptr(VirtHptTable) again = NULL;
 
         htabFdPut(kernelFd(), vm, 5, &htabFdBolted);
-        readPass(reader, read);
+        kernelPass(reader, read);
         htabFdPut(kernelFd(), vm, 7, &htabFdPlain);
-        assertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, order);
-        g_assert_cmpuint(readPass(reader, read).valid, ==, 1);
+        kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, order);
+        g_assert_cmpuint(kernelPass(reader, read).valid, ==, 1);
         again = htabFdReadTable(kernelFd(), vm, order);
         g_assert_true(virtHptTableEqual(read, again));
     }
@@ -176,9 +113,9 @@ static void
 testAnotherOrderIsNoticed(void)
 {
     for (guint order = 18; order <= 20; order += 2) {
-        g_autoptr(HostVm) vm = vmWithTable(order);
-        g_autoptr(VirtHptKvmReader) reader = readerNew(vm, 19, 0);
-        g_autoptr(VirtHptTable) read = tableNew(19);
+        g_autoptr(HostVm) vm = hostVmNewWithTable(order);
+        g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, 19, 0);
+        g_autoptr(VirtHptTable) read = htabFdTableNew(19);
         g_autoptr(GError) error = NULL;
         VirtHptKvmPass pass;
 
@@ -193,9 +130,9 @@ testAnotherOrderIsNoticed(void)
 static void
 testRefusedEntryIsReportedWithItsSlot(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable(ORDER);
-    g_autoptr(VirtHptKvmWriter) writer = writerNew(vm, ORDER);
-    g_autoptr(VirtHptTable) table = tableNew(ORDER);
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    g_autoptr(VirtHptKvmWriter) writer = kernelWriter(vm, ORDER);
+    g_autoptr(VirtHptTable) table = htabFdTableNew(ORDER);
     g_autoptr(VirtHptTable) held = NULL;
     const VirtHptEntry tooLarge = {htabFdLarge.v, 0x190};
     g_autoptr(GError) error = NULL;
@@ -227,7 +164,7 @@ testRefusedEntryIsReportedWithItsSlot(void)
 static void
 testCacheInhibitedMappingOfMemoryReadsBack(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable(ORDER);
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
     const VirtHptEntry device = {htabFdPlain.v,
                                  (htabFdPlain.r & ~VIRT_HPT_R_M) | VIRT_HPT_R_I | VIRT_HPT_R_G};
     g_autoptr(VirtHptTable) held = NULL;
@@ -247,32 +184,32 @@ testOrdersOfAllocation(void)
     g_assert_cmpint(hostVmAllocate(vm, 17), ==, EINVAL);
     g_assert_cmpint(hostVmAllocate(vm, 47), ==, EINVAL);
     g_assert_cmpint(hostVmAllocate(vm, 18), ==, 0);
-    assertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, 18);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, 18);
 }
 
 static void
 testFailedAllocationLeavesNoTable(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable(ORDER);
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
 
     g_assert_cmpint(hostVmAllocate(vm, ORDER_TOO_LARGE), ==, ENOMEM);
-    assertProbes(vm, VIRT_HPT_KVM_STATE_NO_TABLE, 0);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_NO_TABLE, 0);
     g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, 0);
-    assertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
 }
 
 static void
 testReaderDoesNotSeeNewAllocation(void)
 {
-    g_autoptr(HostVm) vm = vmWithTable(ORDER);
-    g_autoptr(VirtHptKvmReader) reader = readerNew(vm, ORDER, 0);
-    g_autoptr(VirtHptTable) read = tableNew(ORDER);
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, ORDER, 0);
+    g_autoptr(VirtHptTable) read = htabFdTableNew(ORDER);
     g_autoptr(VirtHptTable) held = NULL;
 
     htabFdPut(kernelFd(), vm, 5, &htabFdBolted);
-    readPass(reader, read);
+    kernelPass(reader, read);
     g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, 0);
-    g_assert_cmpuint(readPass(reader, read).records, ==, 0);
+    g_assert_cmpuint(kernelPass(reader, read).records, ==, 0);
     g_assert_cmpuint(virtHptTableNextValid(read, 0), ==, 5);
     held = htabFdReadTable(kernelFd(), vm, ORDER);
     g_assert_cmpuint(virtHptTableNextValid(held, 0), ==, SLOTS);

@@ -11,7 +11,6 @@
 #include <linux/kvm.h>
 
 #include "libvirt-hpt/htab_error.h"
-#include "libvirt-hpt/htab_kvm.h"
 #include "powerhost.h"
 
 #define ORDER 18
@@ -23,66 +22,6 @@
 
 /* Linux arch/powerpc/include/asm/reg.h: the part of LPCR that says how the VRMA is mapped */
 #define LPCR_VRMASD (0x1fULL << 47)
-
-static HostVm *
-vmThatCounts(void)
-{
-    HostVm *vm = hostVmNew();
-
-    g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, 0);
-    hostVmAddMemory(vm);
-    hostVmAddVcpu(vm);
-    return vm;
-}
-
-static VirtHptTable *
-tableNew(void)
-{
-    VirtHptTable *table = virtHptTableNew(ORDER, TEST_MAX_BYTES, NULL);
-
-    g_assert_nonnull(table);
-    return table;
-}
-
-static VirtHptKvmReader *
-readerNew(const HostVm *vm)
-{
-    VirtHptKvmReader *reader = virtHptKvmReaderNew(vm->fd, ORDER, 0, 0, NULL);
-
-    g_assert_nonnull(reader);
-    return reader;
-}
-
-static VirtHptKvmPass
-readPass(VirtHptKvmReader *reader, VirtHptTable *table)
-{
-    g_autoptr(GError) error = NULL;
-    VirtHptKvmPass pass;
-
-    virtHptKvmReaderPass(reader, table, &pass, &error);
-    g_assert_no_error(error);
-    return pass;
-}
-
-static void
-assertState(const HostVm *vm, VirtHptKvmState expected)
-{
-    g_autoptr(GError) error = NULL;
-    VirtHptKvmState state = VIRT_HPT_KVM_STATE_RADIX;
-    guint order = 0;
-
-    virtHptKvmProbe(vm->fd, &state, &order, &error);
-    g_assert_no_error(error);
-    g_assert_cmpint((int)state, ==, (int)expected);
-}
-
-static void
-runAndStop(HostVm *vm)
-{
-    hostVmStart(vm);
-    hostVmWaitCount(vm);
-    hostVmStop(vm);
-}
 
 /* Entries of @table that map the VRMA; all others must be none */
 static guint
@@ -119,17 +58,17 @@ findPage(const VirtHptTable *table, guint64 address)
 static void
 testRunningVcpusKeepWritersOut(void)
 {
-    g_autoptr(HostVm) vm = vmThatCounts();
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
     g_autoptr(VirtHptKvmWriter) writer = virtHptKvmWriterNew(vm->fd, ORDER, NULL);
-    g_autoptr(VirtHptKvmReader) reader = readerNew(vm);
-    g_autoptr(VirtHptTable) read = tableNew();
-    g_autoptr(VirtHptTable) empty = tableNew();
+    g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, ORDER, 0);
+    g_autoptr(VirtHptTable) read = htabFdTableNew(ORDER);
+    g_autoptr(VirtHptTable) empty = htabFdTableNew(ORDER);
     g_autoptr(GError) error = NULL;
     VirtHptKvmWritten written;
 
     hostVmStart(vm);
     hostVmWaitCount(vm);
-    assertState(vm, VIRT_HPT_KVM_STATE_RUNNING);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_RUNNING, 0);
     g_assert_cmpint(htabFdWrite(kernelFd(), vm, 0, NULL, 0, 0), ==, -EBUSY);
     g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, EBUSY);
     g_assert_false(virtHptKvmWriterWriteTable(writer, empty, &written, &error));
@@ -139,11 +78,11 @@ testRunningVcpusKeepWritersOut(void)
     g_test_message("%s", error->message);
 
     /* Readers are not kept out, and the guest goes on */
-    readPass(reader, read);
+    kernelPass(reader, read);
     g_assert_cmpuint(countVrma(read), >, 0);
     hostVmWaitCount(vm);
     hostVmStop(vm);
-    assertState(vm, VIRT_HPT_KVM_STATE_TABLE);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
     g_assert_cmpint(htabFdWrite(kernelFd(), vm, 0, NULL, 0, 0), ==, 8);
 }
 
@@ -154,37 +93,38 @@ testKernelMakesTableOfVcpuThatRuns(void)
 
     hostVmAddMemory(vm);
     hostVmAddVcpu(vm);
-    assertState(vm, VIRT_HPT_KVM_STATE_NO_TABLE);
-    runAndStop(vm);
-    assertState(vm, VIRT_HPT_KVM_STATE_TABLE);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_NO_TABLE, 0);
+    hostVmRunAndStop(vm);
+    /* KVM_DEFAULT_HPT_ORDER (Linux arch/powerpc/include/asm/kvm_book3s.h) */
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, 24);
 }
 
 /* The guest stores to a page after that was read: its entry comes again, with C */
 static void
 testReferenceAndChangeComeAsChanges(void)
 {
-    g_autoptr(HostVm) vm = vmThatCounts();
-    g_autoptr(VirtHptKvmReader) reader = readerNew(vm);
-    g_autoptr(VirtHptTable) before = tableNew();
-    g_autoptr(VirtHptTable) after = tableNew();
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
+    g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, ORDER, 0);
+    g_autoptr(VirtHptTable) before = htabFdTableNew(ORDER);
+    g_autoptr(VirtHptTable) after = htabFdTableNew(ORDER);
     VirtHptKvmPass pass;
     guint64 slot;
     VirtHptEntry entry;
 
-    runAndStop(vm);
-    readPass(reader, before);
+    hostVmRunAndStop(vm);
+    kernelPass(reader, before);
     slot = findPage(before, HOST_VM_COUNTER);
     g_assert_cmphex(virtHptTableGet(before, slot).r & VIRT_HPT_R_C, ==, VIRT_HPT_R_C);
-    g_assert_cmpuint(readPass(reader, before).records, ==, 0);
+    g_assert_cmpuint(kernelPass(reader, before).records, ==, 0);
 
     /* The same entry without R and C, as a guest writes it; then the guest stores once more */
     entry = virtHptTableGet(before, slot);
     entry.r &= ~(VIRT_HPT_R_R | VIRT_HPT_R_C);
     htabFdPut(kernelFd(), vm, (guint32)slot, &entry);
-    g_assert_cmpuint(readPass(reader, after).valid, ==, 1);
+    g_assert_cmpuint(kernelPass(reader, after).valid, ==, 1);
     g_assert_cmphex(virtHptTableGet(after, slot).r & (VIRT_HPT_R_R | VIRT_HPT_R_C), ==, 0);
-    runAndStop(vm);
-    pass = readPass(reader, after);
+    hostVmRunAndStop(vm);
+    pass = kernelPass(reader, after);
     g_assert_cmpuint(pass.valid, ==, 1);
     g_assert_cmpuint(pass.invalid, ==, 0);
     g_assert_cmphex(virtHptTableGet(after, slot).r, ==, entry.r | VIRT_HPT_R_R | VIRT_HPT_R_C);
@@ -194,15 +134,15 @@ testReferenceAndChangeComeAsChanges(void)
 static void
 testVrmaEntrySetsUpVrma(void)
 {
-    g_autoptr(HostVm) source = vmThatCounts();
-    g_autoptr(HostVm) vm = vmThatCounts();
+    g_autoptr(HostVm) source = hostVmNewThatCounts(ORDER);
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
     g_autoptr(VirtHptTable) table = NULL;
     g_autoptr(VirtHptTable) held = NULL;
     guint64 code;
     guint64 counter;
     VirtHptEntry entry;
 
-    runAndStop(source);
+    hostVmRunAndStop(source);
     table = htabFdReadTable(kernelFd(), source, ORDER);
     g_assert_cmpuint(countVrma(table), ==, HOST_VM_MEMORY / HOST_VM_PAGE);
     code = findPage(table, 0);
@@ -217,7 +157,7 @@ testVrmaEntrySetsUpVrma(void)
         g_assert_cmphex(hostVmGetLpcr(vm) & LPCR_VRMASD, ==, hostVmGetLpcr(source) & LPCR_VRMASD);
     entry = virtHptTableGet(table, counter);
     htabFdPut(kernelFd(), vm, (guint32)counter, &entry);
-    runAndStop(vm);
+    hostVmRunAndStop(vm);
     held = htabFdReadTable(kernelFd(), vm, ORDER);
     g_assert_cmpuint(countVrma(held), ==, 2);
 }
@@ -226,11 +166,11 @@ testVrmaEntrySetsUpVrma(void)
 static void
 testGuestMigrates(void)
 {
-    g_autoptr(HostVm) source = vmThatCounts();
-    g_autoptr(HostVm) destination = vmThatCounts();
-    g_autoptr(VirtHptKvmReader) reader = readerNew(source);
+    g_autoptr(HostVm) source = hostVmNewThatCounts(ORDER);
+    g_autoptr(HostVm) destination = hostVmNewThatCounts(ORDER);
+    g_autoptr(VirtHptKvmReader) reader = kernelReader(source, ORDER, 0);
     g_autoptr(VirtHptKvmWriter) writer = virtHptKvmWriterNew(destination->fd, ORDER, NULL);
-    g_autoptr(VirtHptTable) table = tableNew();
+    g_autoptr(VirtHptTable) table = htabFdTableNew(ORDER);
     g_autoptr(VirtHptTable) held = NULL;
     g_autoptr(GError) error = NULL;
     VirtHptKvmWritten written;
@@ -239,10 +179,10 @@ testGuestMigrates(void)
     hostVmStart(source);
     for (guint i = 0; i < 5; i++) {
         hostVmWaitCount(source);
-        readPass(reader, table);
+        kernelPass(reader, table);
     }
     hostVmStop(source);
-    readPass(reader, table);
+    kernelPass(reader, table);
     count = hostVmGetCount(source);
 
     virtHptKvmWriterWriteTable(writer, table, &written, &error);
@@ -250,98 +190,9 @@ testGuestMigrates(void)
     held = htabFdReadTable(kernelFd(), destination, ORDER);
     g_assert_true(virtHptTableEqual(table, held));
     hostVmCopyMemory(destination, source);
-    runAndStop(destination);
+    hostVmRunAndStop(destination);
     g_assert_cmpuint(hostVmGetCount(destination), >=, count + 100);
     g_assert_cmpuint(hostVmGetCount(source), ==, count);
-}
-
-/* Prepares and waits until it is done, as the caller is told to */
-static int
-prepare(HostVm *vm, guint order)
-{
-    int result;
-
-    while ((result = hostVmResize(vm, KVM_PPC_RESIZE_HPT_PREPARE, order)) > 0)
-        g_usleep((gulong)result * 1000);
-    return result;
-}
-
-static VirtHptTableStats
-statsOf(HostVm *vm, guint order)
-{
-    g_autoptr(VirtHptTable) table = htabFdReadTable(kernelFd(), vm, order);
-    VirtHptTableStats stats;
-
-    virtHptTableGetStats(table, &stats);
-    return stats;
-}
-
-static void
-testResizeMovesBoltedEntriesAlone(void)
-{
-    g_autoptr(HostVm) vm = vmThatCounts();
-    g_autoptr(VirtHptKvmReader) reader = NULL;
-    g_autoptr(VirtHptTable) read = tableNew();
-    guint64 bolted;
-
-    runAndStop(vm);
-    reader = readerNew(vm);
-    readPass(reader, read);
-    for (guint64 slot = 0, i = 0; i < 100; slot++, i++) {
-        slot = virtHptTableNextInvalid(read, slot, SLOTS);
-        htabFdPut(kernelFd(), vm, (guint32)slot, i % 2 ? &htabFdPlain : &htabFdBolted);
-    }
-    readPass(reader, read);
-    bolted = statsOf(vm, ORDER).bolted;
-    g_assert_cmpuint(statsOf(vm, ORDER).valid, ==, bolted + 50);
-
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, -ENXIO);
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_PREPARE, ORDER + 1), >, 0);
-    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 2), ==, -ENXIO);
-    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, 0);
-    g_assert_cmpuint(statsOf(vm, ORDER + 1).valid, ==, bolted);
-    g_assert_cmpuint(statsOf(vm, ORDER + 1).bolted, ==, bolted);
-    /* Whoever read before is not told what went */
-    g_assert_cmpuint(readPass(reader, read).records, ==, 0);
-}
-
-static void
-testGuestRunsOnWhileResized(void)
-{
-    g_autoptr(HostVm) vm = vmThatCounts();
-    VirtHptKvmState state;
-    guint order;
-
-    hostVmStart(vm);
-    hostVmWaitCount(vm);
-    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, 0);
-    hostVmWaitCount(vm);
-    hostVmStop(vm);
-    g_assert_true(virtHptKvmProbe(vm->fd, &state, &order, NULL));
-    g_assert_cmpuint(order, ==, ORDER + 1);
-    g_assert_cmpuint(statsOf(vm, ORDER + 1).valid, ==, HOST_VM_MEMORY / HOST_VM_PAGE);
-}
-
-static void
-testResizeIsRefusedWhereBoltedEntriesMeet(void)
-{
-    g_autoptr(HostVm) vm = vmThatCounts();
-    g_autoptr(VirtHptTable) table = NULL;
-
-    runAndStop(vm);
-    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, 0);
-    table = htabFdReadTable(kernelFd(), vm, ORDER + 1);
-    for (guint64 slot = 0; slot < (guint64)2 * SLOTS; slot++) {
-        if (virtHptTableNextValidBelow(table, slot, slot + 1) > slot)
-            htabFdPut(kernelFd(), vm, (guint32)slot, &htabFdBolted);
-    }
-    g_assert_cmpint(prepare(vm, ORDER), ==, 0);
-    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER), ==, -ENOSPC);
-    g_assert_cmpuint(statsOf(vm, ORDER + 1).bolted, ==, (guint64)2 * SLOTS);
 }
 
 void
@@ -354,8 +205,4 @@ addVcpuTests(void)
     g_test_add_func("/kernel/vcpu/R and C come as changes", testReferenceAndChangeComeAsChanges);
     g_test_add_func("/kernel/vcpu/a VRMA entry sets up the VRMA", testVrmaEntrySetsUpVrma);
     g_test_add_func("/kernel/vcpu/a guest migrates", testGuestMigrates);
-    g_test_add_func("/kernel/resize/bolted entries alone move", testResizeMovesBoltedEntriesAlone);
-    g_test_add_func("/kernel/resize/a guest runs on", testGuestRunsOnWhileResized);
-    g_test_add_func("/kernel/resize/it is refused where bolted entries meet",
-                    testResizeIsRefusedWhereBoltedEntriesMeet);
 }
