@@ -9,11 +9,16 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 
 #include "powerhost.h"
 
 #define ORDER 18
 #define SLOTS (G_GUINT64_CONSTANT(1) << (ORDER - 4))
+
+/* More than the host has */
+#define ORDER_TOO_LARGE 34
 
 /* Prepares and waits until it is done, as the caller is told to */
 static int
@@ -85,6 +90,98 @@ testGuestRunsOnWhileResized(void)
     g_assert_cmpuint(statsOf(vm, ORDER + 1).valid, ==, HOST_VM_MEMORY / HOST_VM_PAGE);
 }
 
+/* The kernel's worker, which allocates the table, waits for its processor meanwhile */
+static int
+prepareAndCommitAtOnce(HostVm *vm, guint order)
+{
+    const struct sched_param first = {.sched_priority = 1};
+    const struct sched_param ordinary = {0};
+    int result;
+
+    g_assert_cmpint(sched_setscheduler(0, SCHED_FIFO, &first), ==, 0);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_PREPARE, order), >, 0);
+    result = hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, order);
+    g_assert_cmpint(sched_setscheduler(0, SCHED_OTHER, &ordinary), ==, 0);
+    return result;
+}
+
+/* EBUSY is not about vCPUs: what is to be committed is still being prepared, and is given up */
+static void
+testCommitIsBusyWhilePreparing(void)
+{
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
+
+    for (guint running = 0; running < 2; running++) {
+        hostVmRunAndStop(vm);
+        if (running)
+            hostVmStart(vm);
+        g_assert_cmpint(prepareAndCommitAtOnce(vm, ORDER + 1), ==, -EBUSY);
+        g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, -ENXIO);
+        if (running) {
+            hostVmWaitCount(vm);
+            hostVmStop(vm);
+        }
+        kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
+    }
+    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, 0);
+}
+
+/* Before a vCPU ran, or a VRMA entry was written */
+static void
+testCommitNeedsMmuThatIsReady(void)
+{
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
+
+    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, -EIO);
+    hostVmRunAndStop(vm);
+    /* What was prepared was given up */
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, -ENXIO);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
+    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, 0);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER + 1);
+}
+
+static void
+testArgumentsOfResize(void)
+{
+    static const gulong requests[] = {KVM_PPC_RESIZE_HPT_PREPARE, KVM_PPC_RESIZE_HPT_COMMIT};
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
+    g_autoptr(HostVm) fresh = hostVmNew();
+
+    hostVmRunAndStop(vm);
+    for (guint i = 0; i < G_N_ELEMENTS(requests); i++) {
+        struct kvm_ppc_resize_hpt flagged = {.flags = 1, .shift = ORDER};
+
+        g_assert_cmpint(hostVmResize(vm, requests[i], 17), ==, -EINVAL);
+        g_assert_cmpint(hostVmResize(vm, requests[i], 47), ==, -EINVAL);
+        g_assert_cmpint(ioctl(vm->fd, requests[i], &flagged), ==, -1);
+        g_assert_cmpint(errno, ==, EINVAL);
+        if (hostIsRadix())
+            g_assert_cmpint(hostVmResize(fresh, requests[i], ORDER), ==, -EINVAL);
+    }
+    /* Order 0 gives up what was prepared */
+    g_assert_cmpint(prepare(vm, ORDER + 1), ==, 0);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_PREPARE, 0), ==, 0);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER + 1), ==, -ENXIO);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
+}
+
+/* Other than with KVM_PPC_ALLOCATE_HTAB the VM keeps its table */
+static void
+testPreparationThatNoMemoryIsLeftForChangesNothing(void)
+{
+    g_autoptr(HostVm) vm = hostVmNewThatCounts(ORDER);
+
+    hostVmRunAndStop(vm);
+    g_assert_cmpint(prepare(vm, ORDER_TOO_LARGE), ==, -ENOMEM);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
+    g_assert_cmpint(prepareAndCommitAtOnce(vm, ORDER_TOO_LARGE), ==, -EBUSY);
+    hostVmRunAndStop(vm);
+}
+
 static void
 testResizeIsRefusedWhereBoltedEntriesMeet(void)
 {
@@ -109,6 +206,13 @@ addResizeTests(void)
 {
     g_test_add_func("/kernel/resize/bolted entries alone move", testResizeMovesBoltedEntriesAlone);
     g_test_add_func("/kernel/resize/a guest runs on", testGuestRunsOnWhileResized);
+    g_test_add_func("/kernel/resize/a commit is busy while it is prepared, not while vCPUs run",
+                    testCommitIsBusyWhilePreparing);
+    g_test_add_func("/kernel/resize/a commit needs an MMU that is ready",
+                    testCommitNeedsMmuThatIsReady);
+    g_test_add_func("/kernel/resize/orders, flags and radix VMs", testArgumentsOfResize);
+    g_test_add_func("/kernel/resize/a preparation that no memory is left for changes nothing",
+                    testPreparationThatNoMemoryIsLeftForChangesNothing);
     g_test_add_func("/kernel/resize/it is refused where bolted entries meet",
                     testResizeIsRefusedWhereBoltedEntriesMeet);
 }
