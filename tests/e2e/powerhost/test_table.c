@@ -8,7 +8,13 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "libvirt-hpt/htab_error.h"
 #include "powerhost.h"
@@ -16,8 +22,9 @@
 #define ORDER 18
 #define SLOTS (1U << (ORDER - 4))
 
-/* More than the host has */
-#define ORDER_TOO_LARGE 34
+/* A register of the emulated chip, by its address in the host: its XSCOM (skiboot, chip 0) */
+#define DEVICE_POWER8 0x3fc0000000000LL
+#define DEVICE_POWER9 0x603fc00000000LL
 
 static void
 fillRandomly(VirtHptTable *table, guint runs)
@@ -176,6 +183,119 @@ testCacheInhibitedMappingOfMemoryReadsBack(void)
     g_assert_cmphex(virtHptTableGet(held, 5).r, ==, device.r);
 }
 
+/* A page of the guest at @address that is a device of the host; its memory in this process */
+static gpointer
+addDevice(const HostVm *vm, guint64 address)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = 1,
+        .guest_phys_addr = address,
+        .memory_size = HOST_VM_PAGE,
+    };
+    off_t where = hostIsArch300() ? DEVICE_POWER9 : DEVICE_POWER8;
+    int fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
+    gpointer page;
+
+    g_assert_cmpint(fd, >=, 0);
+    page = mmap(NULL, HOST_VM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, where);
+    g_assert_true(page != MAP_FAILED);
+    close(fd);
+    region.userspace_addr = (guint64)(gsize)page;
+    g_assert_cmpint(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region), ==, 0);
+    return page;
+}
+
+/* Other than memory that is mapped as a device, a device that is mapped as memory is refused */
+static void
+testCachedMappingOfDeviceIsRefused(void)
+{
+    static const struct {
+        guint64 wimg;
+        gssize result;
+    } cases[] = {
+        {VIRT_HPT_R_M, -EIO},
+        {0, -EIO},
+        {VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_G, -EIO},
+        {VIRT_HPT_R_I, 24},
+        {VIRT_HPT_R_I | VIRT_HPT_R_G, 24},
+        {VIRT_HPT_R_I | VIRT_HPT_R_M, 24},
+    };
+    const guint64 wimg = VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M | VIRT_HPT_R_G;
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    g_autoptr(VirtHptTable) held = NULL;
+    gpointer page = addDevice(vm, 0);
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const VirtHptEntry entry = {htabFdPlain.v, (htabFdPlain.r & ~wimg) | cases[i].wimg};
+
+        htabFdPut(kernelFd(), vm, i, &htabFdLarge); /* there is nothing at its address */
+        g_assert_cmpint(htabFdWrite(kernelFd(), vm, i, &entry, 1, 0), ==, cases[i].result);
+    }
+    held = htabFdReadTable(kernelFd(), vm, ORDER);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const VirtHptEntry entry = virtHptTableGet(held, i);
+
+        g_assert_cmpint(entry.v == htabFdPlain.v, ==, cases[i].result == 24);
+        g_assert_cmphex(entry.r & wimg, ==, cases[i].result == 24 ? cases[i].wimg : 0);
+    }
+    g_clear_pointer(&vm, hostVmFree);
+    munmap(page, HOST_VM_PAGE);
+}
+
+/* The kernel makes such an entry "absent" (0x20), and clears "valid"; who reads it does not see */
+static void
+testEntryWhosePageIsGoneComesAsValid(void)
+{
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    g_autoptr(VirtHptKvmReader) reader = kernelReader(vm, ORDER, 0);
+    g_autoptr(VirtHptTable) read = htabFdTableNew(ORDER);
+    g_autoptr(VirtHptTable) held = NULL;
+
+    hostVmAddMemory(vm);
+    htabFdPut(kernelFd(), vm, 5, &htabFdPlain);
+    g_assert_cmpint(madvise(vm->memory, HOST_VM_MEMORY, MADV_DONTNEED), ==, 0);
+    htabFdPut(kernelFd(), vm, 6, &htabFdBolted);
+    g_assert_cmpuint(kernelPass(reader, read).valid, ==, 2);
+    memset(vm->memory, 1, HOST_VM_MEMORY);
+    g_assert_cmpint(madvise(vm->memory, HOST_VM_MEMORY, MADV_DONTNEED), ==, 0);
+    /* What the host does with the page behind is no change of the guest's entry */
+    g_assert_cmpuint(kernelPass(reader, read).records, ==, 0);
+    held = htabFdReadTable(kernelFd(), vm, ORDER);
+    g_assert_true(virtHptTableEqual(held, read));
+    g_assert_cmphex(virtHptTableGet(held, 5).v, ==, htabFdPlain.v);
+    g_assert_cmphex(virtHptTableGet(held, 6).v, ==, htabFdBolted.v);
+}
+
+/* Real pages behind them: those that the guest's memory has, and no larger ones */
+static void
+testEntriesOfMemoryReadBack(void)
+{
+    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    g_autoptr(VirtHptKvmWriter) writer = kernelWriter(vm, ORDER);
+    g_autoptr(VirtHptTable) table = htabFdTableNew(ORDER);
+    g_autoptr(VirtHptTable) held = NULL;
+    g_autoptr(GError) error = NULL;
+    VirtHptKvmWritten written;
+
+    hostVmAddMemory(vm);
+    for (guint64 slot = 0; slot < SLOTS; slot++) {
+        VirtHptEntry entry = htabFdRandomEntry(kernelFd()->keptV & ~VIRT_HPT_V_LARGE);
+        guint64 pages = HOST_VM_MEMORY - 0x1000;
+
+        if (slot % 2) { /* 64K */
+            entry.v |= VIRT_HPT_V_LARGE;
+            entry.r = (entry.r & ~0xf000ULL) | 0x1000;
+            pages = (HOST_VM_MEMORY - 0x10000) | 0xf000;
+        }
+        entry.r &= ~(VIRT_HPT_R_RPN & ~pages);
+        virtHptTableSet(table, slot, &entry);
+    }
+    virtHptKvmWriterWriteTable(writer, table, &written, &error);
+    g_assert_no_error(error);
+    held = htabFdReadTable(kernelFd(), vm, ORDER);
+    g_assert_true(virtHptTableEqual(table, held));
+}
+
 static void
 testOrdersOfAllocation(void)
 {
@@ -183,16 +303,40 @@ testOrdersOfAllocation(void)
 
     g_assert_cmpint(hostVmAllocate(vm, 17), ==, EINVAL);
     g_assert_cmpint(hostVmAllocate(vm, 47), ==, EINVAL);
+    g_assert_cmpint(hostVmAllocate(vm, 46), ==, ENOMEM);
     g_assert_cmpint(hostVmAllocate(vm, 18), ==, 0);
     kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, 18);
 }
 
+/* The memory that the kernel keeps for tables and what else it can move away from there, in KiB */
+static guint64
+readPool(void)
+{
+    g_autofree char *text = NULL;
+    const char *line;
+    guint64 kib;
+
+    g_assert_true(g_file_get_contents("/proc/meminfo", &text, NULL, NULL));
+    line = strstr(text, "CmaTotal:");
+    g_assert_nonnull(line);
+    g_assert_cmpint(sscanf(line, "CmaTotal: %" G_GUINT64_FORMAT " kB", &kib), ==, 1);
+    return kib;
+}
+
+/* What is larger than that pool is larger than the page allocator's largest piece, too */
 static void
-testFailedAllocationLeavesNoTable(void)
+testAllocationThatPoolLacksLeavesNoTable(void)
 {
     g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+    guint order = ORDER;
 
-    g_assert_cmpint(hostVmAllocate(vm, ORDER_TOO_LARGE), ==, ENOMEM);
+    while (readPool() >> (order + 1 - 10) > 0)
+        order++;
+    g_test_message("%" G_GUINT64_FORMAT " KiB take order %u", readPool(), order);
+    g_assert_cmpuint(order, >=, 26);
+    g_assert_cmpint(hostVmAllocate(vm, order), ==, 0);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, order);
+    g_assert_cmpint(hostVmAllocate(vm, order + 1), ==, ENOMEM);
     kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_NO_TABLE, 0);
     g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, 0);
     kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_TABLE, ORDER);
@@ -228,9 +372,15 @@ addTableTests(void)
                     testRefusedEntryIsReportedWithItsSlot);
     g_test_add_func("/kernel/table/a cache-inhibited mapping of memory reads back",
                     testCacheInhibitedMappingOfMemoryReadsBack);
+    g_test_add_func("/kernel/table/a cached mapping of a device is refused",
+                    testCachedMappingOfDeviceIsRefused);
+    g_test_add_func("/kernel/table/an entry whose page is gone comes as valid",
+                    testEntryWhosePageIsGoneComesAsValid);
+    g_test_add_func("/kernel/table/random entries of the guest's memory read back equal",
+                    testEntriesOfMemoryReadBack);
     g_test_add_func("/kernel/table/orders of allocation", testOrdersOfAllocation);
-    g_test_add_func("/kernel/table/a failed allocation leaves no table",
-                    testFailedAllocationLeavesNoTable);
+    g_test_add_func("/kernel/table/an allocation that the pool lacks leaves no table",
+                    testAllocationThatPoolLacksLeavesNoTable);
     g_test_add_func("/kernel/table/a reader does not see a new allocation",
                     testReaderDoesNotSeeNewAllocation);
 }
