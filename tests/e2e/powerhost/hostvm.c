@@ -195,8 +195,16 @@ hostVmAddMemory(HostVm *vm)
     region.userspace_addr = (guint64)(gsize)vm->memory;
     g_assert_cmpint(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region), ==, 0);
 
-    for (guint i = 0; i < G_N_ELEMENTS(program); i++) {
-        guint32 word = GUINT32_TO_BE(program[i]);
+    hostVmLoad(vm, program, G_N_ELEMENTS(program));
+}
+
+/* Another program, of @n instructions, than one that counts; r5 is HOST_VM_COUNTER when it begins
+ */
+void
+hostVmLoad(HostVm *vm, const guint32 *code, guint n)
+{
+    for (guint i = 0; i < n; i++) {
+        guint32 word = GUINT32_TO_BE(code[i]);
 
         memcpy(vm->memory + PROGRAM_AT + i * sizeof(word), &word, sizeof(word));
     }

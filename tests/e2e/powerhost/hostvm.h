@@ -48,6 +48,7 @@ gint hostVmCapability(const HostVm *vm, glong capability);
 int hostVmGetHtab(const HostVm *vm, guint64 flags, guint64 start, guint64 reserved);
 
 void hostVmAddMemory(HostVm *vm);
+void hostVmLoad(HostVm *vm, const guint32 *code, guint n);
 void hostVmAddVcpu(HostVm *vm);
 guint64 hostVmGetLpcr(const HostVm *vm);
 void hostVmStart(HostVm *vm);

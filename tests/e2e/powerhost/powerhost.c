@@ -21,6 +21,7 @@ main(int argc, char **argv)
     addTableTests();
     addVcpuTests();
     addResizeTests();
+    addChangesTests();
     htabFdAddReadTests(kernelFd());
     htabFdAddWriteTests(kernelFd());
     htabFdAddReadTests(&htabFdTracker);

@@ -24,6 +24,7 @@ void addTableTests(void);
 void addNestedTests(void);
 void addVcpuTests(void);
 void addResizeTests(void);
+void addChangesTests(void);
 void addCompareTests(void);
 
 G_END_DECLS
