@@ -173,6 +173,7 @@ testMillionEntriesReadBackEqual(gconstpointer data)
     g_autoptr(VirtHptTable) table = htabFdTableNew(MILLION_ORDER);
     g_autoptr(VirtHptTable) back = NULL;
     guint64 slots = virtHptTableGetSlots(table);
+    VirtHptTableStats stats;
 
     g_assert_cmpuint(slots, >=, 1000000);
     for (guint64 slot = 0; slot < slots; slot++) {
@@ -183,7 +184,53 @@ testMillionEntriesReadBackEqual(gconstpointer data)
     writeTable(fd, guest, table);
     back = htabFdReadTable(fd, guest, MILLION_ORDER);
     g_assert_true(virtHptTableEqual(table, back));
+    virtHptTableGetStats(back, &stats);
+    g_assert_cmpuint(stats.valid, ==, slots);
+    g_test_message("%" G_GUINT64_FORMAT " entries: %" G_GUINT64_FORMAT " bolted, %" G_GUINT64_FORMAT
+                   " secondary",
+                   stats.valid, stats.bolted, stats.secondary);
     fd->guestFree(guest);
+}
+
+/* As a reader gave it: also with the private bits that it gives */
+static void
+testBoltedStreamMakesTableOfBoltedEntries(HtabFdFixture *f, G_GNUC_UNUSED gconstpointer data)
+{
+    g_autoptr(VirtHptTable) expected = htabFdTableNew(ORDER);
+    gpointer reader = f->fd->open(f->guest, HTAB_FD_BOLTED_ONLY, 0);
+    gpointer fresh = f->fd->guestNew(ORDER);
+    gpointer used = f->fd->guestNew(ORDER);
+    g_autoptr(GByteArray) bytes = NULL;
+    const guint8 *stream;
+    gsize left;
+    HtabFdRecord record;
+
+    for (guint i = 0; i < 1000; i++) {
+        const VirtHptEntry entry = htabFdRandomEntry(f->fd->keptV);
+        guint32 slot = (guint32)g_test_rand_int_range(0, SLOTS);
+
+        htabFdPut(f->fd, f->guest, slot, &entry);
+        if (entry.v & VIRT_HPT_V_BOLTED)
+            virtHptTableSet(expected, slot, &entry);
+        else
+            virtHptTableClear(expected, slot, 1);
+        htabFdPut(f->fd, used, (guint32)g_test_rand_int_range(0, SLOTS), &htabFdPlain);
+    }
+    bytes = htabFdRead(f->fd, reader, 1 << 20);
+    for (stream = bytes->data, left = bytes->len; htabFdNextRecord(&stream, &left, &record);) {
+        gssize length = 8 + 16 * (gssize)record.valid;
+
+        g_assert_cmpint(f->fd->write(fresh, record.hptes - 8, (gsize)length), ==, length);
+        g_assert_cmpint(f->fd->write(used, record.hptes - 8, (gsize)length), ==, length);
+    }
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(VirtHptTable) held = htabFdReadTable(f->fd, i ? used : fresh, ORDER);
+
+        g_assert_true(virtHptTableEqual(held, expected));
+    }
+    f->fd->close(reader);
+    f->fd->guestFree(fresh);
+    f->fd->guestFree(used);
 }
 
 static void
@@ -251,6 +298,8 @@ htabFdAddWriteTests(const HtabFd *fd)
     htabFdAdd(fd, "write/a reserved segment size empties the slot",
               testReservedSegmentSizeEmptiesSlot);
     htabFdAdd(fd, "write/entries before a bad one stay", testGoodEntriesBeforeBadOneStay);
+    htabFdAdd(fd, "write/a bolted stream makes a table of the bolted entries",
+              testBoltedStreamMakesTableOfBoltedEntries);
     htabFdAdd(fd, "write/bits of V that the processor lacks are dropped",
               testBitsOutsideTheKeptOnesAreDropped);
     htabFdAdd(fd, "write/a reader follows random changes", testReaderFollowsRandomChanges);

@@ -23,8 +23,9 @@ dmesg -n 1
 frame() {
     awk '{ printf "@%d:%d:%s\n", NR, length($0), $0; fflush() }' "$@"
 }
+seed=$(sed -n 's/.*powerhost\.seed=\([^ ]*\).*/\1/p' /proc/cmdline)
 {
-    powerhost --tap 2>&1
+    powerhost --tap ${seed:+"--seed=$seed"} 2>&1
     status=$?
     htab-reader 2>&1 | sed 's/^/# htab-reader: /'
     # The shell knows the status of a pipe's last command alone
