@@ -10,7 +10,6 @@
 
 #include <glib/gi18n-lib.h>
 
-#include "snapshot/snapshot_made.h"
 #include "snapshot/snapshot_revertpriv.h"
 #include "snapshot/snapshot_stopped.h"
 #include "snapshot/snapshot_uses.h"
@@ -39,17 +38,10 @@ isActive(const Found *found)
 static gboolean
 recoverRunning(const Found *found, GError **error)
 {
-    VirtHptGuest *guest = found->guest;
-
-    if (!found->whole) {
-        *found->recovery = VIRT_HPT_RECOVERY_LEFT;
-        return virtHptRevertLeave(guest, found->journal, found->options, error);
-    }
-    g_set_error(
-        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-        _("a revert of '%1$s' was interrupted, and it runs all the same: to keep it as it is, remove '%2$s', its state before the revert; to go back to that: virsh destroy, then virt-hpt snapshot-revert --recover"),
-        guest->name, found->journal->aside);
-    return FALSE;
+    if (found->whole)
+        return virtHptRevertRefuseRunning(found->guest, found->journal, error);
+    *found->recovery = VIRT_HPT_RECOVERY_LEFT;
+    return virtHptRevertLeave(found->guest, found->journal, found->options, error);
 }
 
 static gboolean
@@ -117,35 +109,13 @@ isOnLayersBefore(const VirtHptJournal *journal, const GPtrArray *layers)
     return TRUE;
 }
 
-/* Whether the domain is the guest that the revert restored, which stays paused until it is
- * committed, and not one that somebody started since. */
-static gboolean
-isOfRevert(const Found *found, gboolean *is, GError **error)
-{
-    const VirtHptJournal *journal = found->journal;
-    g_autofree char *boot = NULL;
-    gint id;
-
-    *is = FALSE;
-    if (found->state != VIR_DOMAIN_PAUSED)
-        return TRUE;
-    if (journal->id >= 0) {
-        boot = virtHptGuestBootId();
-        id = virtHptGuestGetId(found->guest);
-        *is = id == journal->id && g_strcmp0(boot, journal->boot) == 0;
-        return TRUE;
-    }
-    /* It was interrupted before the id was known. */
-    return virtHptMadeIsUnder(found->guest, journal, is, error);
-}
-
 static gboolean
 recoverRestoring(const Found *found, GError **error)
 {
     gboolean ours = FALSE;
 
     if (isActive(found)) {
-        if (!isOfRevert(found, &ours, error))
+        if (!virtHptRevertIsOurs(found->guest, found->journal, &ours, error))
             return FALSE;
         /* It was restored onto new layers, and ran since if those are not empty any more. */
         if (!ours || (!found->journal->aside && findUsed(found)))

@@ -219,13 +219,32 @@ prepare(Revert *revert, GError **error)
     return virtHptMadeNote(revert->guest, journal, error);
 }
 
+/* libvirt itself would end what runs (since 9.9.0), whoever started it. */
+static gboolean
+checkOff(const Revert *revert, GError **error)
+{
+    int active = virDomainIsActive(revert->guest->domain);
+
+    if (active == 0)
+        return TRUE;
+    if (active < 0)
+        return virtHptLibvirtSetError(error, _("cannot query the state of '%1$s'"),
+                                      revert->guest->name);
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+        _("'%1$s' was off, and somebody started it meanwhile: shut it down, or revert it as it runs"),
+        revert->guest->name);
+    return FALSE;
+}
+
 static gboolean
 stopGuest(Revert *revert, GError **error)
 {
     VirtHptGuest *guest = revert->guest;
     VirtHptJournal *journal = revert->journal;
 
-    if (!virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+    if ((!revert->active && !checkOff(revert, error)) ||
+        !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
         return FALSE;
     if (!revert->active)
         return TRUE;
@@ -257,7 +276,7 @@ restoreGuest(Revert *revert, GError **error)
 
     virtHptStoppedNote(revert->journal);
     return virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) &&
-           checkFiles(revert, error) &&
+           checkFiles(revert, error) && checkOff(revert, error) &&
            snapshot->backend->revert(snapshot, revert->journal, error) &&
            checkFiles(revert, error) && noteRestored(revert, error);
 }
@@ -275,6 +294,21 @@ settle(Revert *revert, gboolean *same, GError **error)
     return !backend->settle || backend->settle(revert->snapshot, revert->journal, error);
 }
 
+/* A guest that somebody started is not ended; TRUE: that is so, and all that is left is to say it
+ */
+static gboolean
+leaveStarted(Revert *revert, GError **error)
+{
+    VirtHptGuest *guest = revert->guest;
+    gboolean ours = TRUE;
+
+    if (revert->journal->aside || !virtHptRevertIsOurs(guest, revert->journal, &ours, NULL) ||
+        ours || !virtHptRevertLeave(guest, revert->journal, revert->options, NULL))
+        return FALSE;
+    g_prefix_error(error, _("reverted nothing, '%1$s' is left as it is: "), guest->name);
+    return TRUE;
+}
+
 /* With the guest off something failed: @error says what already, and gets what became of it. */
 static void
 bringBack(Revert *revert, GError **error)
@@ -282,6 +316,8 @@ bringBack(Revert *revert, GError **error)
     g_autoptr(GError) local = NULL;
     const char *aside = revert->journal->aside;
 
+    if (leaveStarted(revert, error))
+        return;
     if (virtHptRevertUndo(revert->guest, revert->journal, revert->options, &local)) {
         if (aside)
             g_prefix_error(error, _("reverted nothing, '%1$s' is as it was before: "),

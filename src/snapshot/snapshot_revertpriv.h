@@ -24,6 +24,13 @@ gboolean virtHptRevertAbandon(VirtHptGuest *guest,
                               VirtHptJournal *journal,
                               const VirtHptRevertOptions *options,
                               GError **error);
+gboolean virtHptRevertIsOurs(VirtHptGuest *guest,
+                             const VirtHptJournal *journal,
+                             gboolean *is,
+                             GError **error);
+gboolean virtHptRevertRefuseRunning(const VirtHptGuest *guest,
+                                    const VirtHptJournal *journal,
+                                    GError **error);
 gboolean virtHptRevertUndo(VirtHptGuest *guest,
                            VirtHptJournal *journal,
                            const VirtHptRevertOptions *options,

@@ -147,13 +147,84 @@ noteMade(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 }
 
 /**
+ * virtHptRevertIsOurs:
+ * @guest: a locked guest
+ * @journal: of a revert
+ * @is: (out): whether the domain is the guest that the revert restored, which stays paused until it
+ *   is committed, and not one that somebody started since; %TRUE where it is off
+ * @error: set on failure
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertIsOurs(VirtHptGuest *guest,
+                    const VirtHptJournal *journal,
+                    gboolean *is,
+                    GError **error)
+{
+    g_autofree char *boot = NULL;
+    int state;
+
+    *is = FALSE;
+    if (!virtHptGuestGetState(guest, &state, error))
+        return FALSE;
+    if (state != VIR_DOMAIN_PAUSED) {
+        *is = state == VIR_DOMAIN_SHUTOFF;
+        return TRUE;
+    }
+    /* It was interrupted before the id was known. */
+    if (journal->id < 0)
+        return virtHptMadeIsUnder(guest, journal, is, error);
+    boot = virtHptGuestBootId();
+    *is = virtHptGuestGetId(guest) == journal->id && g_strcmp0(boot, journal->boot) == 0;
+    return TRUE;
+}
+
+/**
+ * virtHptRevertRefuseRunning:
+ * @guest: a guest that somebody started or let run
+ * @journal: of its revert, which is not committed
+ * @error: set
+ *
+ * Says what to do with it.
+ *
+ * Returns: %FALSE
+ */
+gboolean
+virtHptRevertRefuseRunning(const VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
+{
+    if (journal->aside)
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+            _("a revert of '%1$s' was interrupted, and it runs all the same: to keep it as it is, remove '%2$s', its state before the revert; to go back to that: virsh destroy, then virt-hpt snapshot-revert --recover"),
+            guest->name, journal->aside);
+    else
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                    _("somebody started '%1$s' during the revert: it is left as it is"),
+                    guest->name);
+    return FALSE;
+}
+
+static gboolean
+endRestored(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
+{
+    gboolean ours;
+
+    if (!virtHptRevertIsOurs(guest, journal, &ours, error))
+        return FALSE;
+    return ours ? virtHptGuestPullPlug(guest, error)
+                : virtHptRevertRefuseRunning(guest, journal, error);
+}
+
+/**
  * virtHptRevertUndo:
  * @guest: a locked guest
  * @journal: of a revert that is not committed
  * @options: whom to tell which files are left
  * @error: set on failure; the journal and the state before are then kept
  *
- * Ends the snapshot's guest if there is one, and brings back what was before.
+ * Ends the snapshot's guest if there is one, and brings back what was before.  A guest that
+ * somebody else started is not touched.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -172,7 +243,7 @@ virtHptRevertUndo(VirtHptGuest *guest,
                     guest->name);
         return FALSE;
     }
-    if (!noteMade(guest, journal, error) || !virtHptGuestPullPlug(guest, error) ||
+    if (!noteMade(guest, journal, error) || !endRestored(guest, journal, error) ||
         !bringBackKept(journal, error) || !redefine(guest, journal, error))
         return FALSE;
     /* The guest is worth more than what libvirt says of its snapshots. */

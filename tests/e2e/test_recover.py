@@ -5,9 +5,13 @@ Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+import libvirt
 
 from .revertcase import RevertCase, change_recorded_table
 from .snapshotcase import NAME, Metadata
@@ -113,6 +117,53 @@ class Recover(RevertCase):
         extent = next(one for one in descriptor.iter("extent") if one.get("part") == "table")
         flip(memory, int(extent.get("offset")) + int(extent.get("length")) // 2, 3)
         return memory
+
+    def start_guest_during(self, phase: str) -> int:
+        """Revert, and start the guest when that has got that far and the guest is off; returns libvirt's
+        id of the guest when the revert has ended."""
+        for _ in range(20):
+            process, started = self.start("snapshot-revert", NAME, "target"), False
+            while process.poll() is None and (self.phase() != phase or self.guest.domain.isActive()):
+                pass
+            process.send_signal(signal.SIGSTOP)
+            if self.phase() == phase:
+                with contextlib.suppress(libvirt.libvirtError):
+                    self.guest.start()
+                    started = True
+            before = self.guest.domain.ID()
+            process.send_signal(signal.SIGCONT)
+            process.wait(120)
+            if started:
+                self.assertEqual(process.returncode, COULD_NOT, self.said())
+                self.assertIn("somebody started it", self.said())
+                return before
+            self.assertEqual(process.returncode, GOOD, self.said())
+            if phase == "preparing":
+                self.guest.destroy()
+        self.fail(f"never caught in '{phase}': {self.said()}")
+
+    def test_guest_that_was_off_and_is_started_during_the_revert_is_left_alone(self) -> None:
+        self.create("target")
+        self.guest.destroy()
+        self.there = self.files()
+        before = self.start_guest_during("preparing")
+        self.assertEqual((self.guest.domain.ID(), self.phase()), (before, "none"))
+        self.assert_nothing_left(self.said())
+
+    def test_guest_that_is_started_when_its_state_was_saved_is_left_alone(self) -> None:
+        self.create("target")
+        before = self.start_guest_during("stopping")
+        self.assertEqual((self.guest.domain.ID(), self.phase()), (before, "restoring"))
+        self.assertIn(str(self.aside()), self.said())
+        # Nor is it by whoever comes after that
+        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
+        self.assertIn(str(self.aside()), result.err)
+        self.assertEqual(self.guest.domain.ID(), before)
+        self.aside().unlink()
+        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "left")
+        self.assertEqual((self.guest.domain.ID(), self.phase()), (before, "none"))
+        self.assert_nothing_left(self.said() + result.err)
 
     def attach(self) -> tuple[Path, bytes]:
         """Plug a disk into the guest as it is now; returns its file and what is in it."""
