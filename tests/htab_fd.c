@@ -59,6 +59,21 @@ htabFdNextRecord(const guint8 **data, gsize *left, HtabFdRecord *record)
     return TRUE;
 }
 
+/* Records as "index:valid+invalid", separated by spaces; "" if there are none */
+char *
+htabFdSay(const guint8 *data, gsize length)
+{
+    GString *text = g_string_new(NULL);
+    HtabFdRecord record;
+
+    while (htabFdNextRecord(&data, &length, &record)) {
+        if (text->len)
+            g_string_append_c(text, ' ');
+        g_string_append_printf(text, "%u:%u+%u", record.index, record.valid, record.invalid);
+    }
+    return g_string_free(text, FALSE);
+}
+
 /* Puts what was read into @table.  All entries must be valid, and locked: HVLOCK and not ABSENT. */
 void
 htabFdApply(VirtHptTable *table, const guint8 *data, gsize length)

@@ -52,6 +52,7 @@ extern const VirtHptEntry htabFdLarge;
 
 GByteArray *htabFdMakeRecord(guint32 index, const VirtHptEntry *entries, guint n, guint invalid);
 gboolean htabFdNextRecord(const guint8 **data, gsize *left, HtabFdRecord *record);
+char *htabFdSay(const guint8 *data, gsize length);
 void htabFdApply(VirtHptTable *table, const guint8 *data, gsize length);
 
 gssize htabFdWrite(const HtabFd *fd,
