@@ -228,8 +228,8 @@ def check_named_tests(tree):
     for name in names:
         group, _, rest = name.partition("/")
         in_file, literal = {
-            "read": ("tests/htab_fd_read.c", f'"{rest}"'),
-            "write": ("tests/htab_fd_write.c", f'"{rest}"'),
+            "read": ("tests/htab_fd_read.c", f'"{name}"'),
+            "write": ("tests/htab_fd_write.c", f'"{name}"'),
             "kernel": ("tests/e2e/powerhost/", f'"/{name}"'),
         }.get(group, ("tests/", f'"{name}"'))
         # Literals with the name of who is tested in them have it in front
