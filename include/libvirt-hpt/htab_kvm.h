@@ -140,9 +140,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptKvmReader, virtHptKvmReaderFree)
  * @valid: entries written
  * @invalid: slots made sure to be empty
  * @next: the slot behind the last one that was written or emptied; on failure the slot that the
- *   kernel refused, before which all that was asked for is done and behind which nothing is
+ *   kernel refused, before which all that was asked for is done and behind which nothing is, unless
+ *   @unsure
  * @lost: whether the slot @next has lost the entry that it may have held: the kernel removes the
- * old entry before it tries the new one
+ *   old entry before it tries the new one
+ * @unsure: whether the kernel took another number of bytes than it was given at @next: what is
+ *   before that is done, but it may have changed any slots besides.  Write the whole table anew
  *
  * How far a write came.
  */
@@ -152,6 +155,7 @@ typedef struct {
     guint64 invalid;
     guint64 next;
     gboolean lost;
+    gboolean unsure;
 } VirtHptKvmWritten;
 
 /**

@@ -70,7 +70,7 @@ virtHptKvmCheckOrder(guint order, GError **error)
  * set of marks of what changed: what one reads as changed is not given to another.
  *
  * The descriptor may be handed to another process.  It keeps the VM alive.  poll(2) always finds
- * it ready, O_NONBLOCK and lseek(2) change nothing.
+ * it ready; O_NONBLOCK changes nothing, nor does the position that lseek(2) moves.
  *
  * The VM may have no HPT, or use radix: see virtHptKvmProbe().
  *
@@ -145,14 +145,17 @@ probeOrder(int fd, VirtHptKvmState *state, guint *order, GError **error)
  * virtHptKvmProbe:
  * @vmFd: a VM's file descriptor; it stays the caller's
  * @state: (out): what the VM has
- * @order: (out): log2 of its HPT's size in bytes, 18 to 36, where 36 stands for all larger ones,
- * too; 0 unless @state is %VIRT_HPT_KVM_STATE_TABLE
+ * @order: (out): log2 of its HPT's size in bytes, 18 to 36; 0 unless @state is
+ *   %VIRT_HPT_KVM_STATE_TABLE
  * @error: return location
  *
  * Tells a VM with an HPT from one without and from one that uses radix, and how large the HPT is,
  * for none of which the kernel has a call.  Nothing is allocated, no entry is read or changed, and
  * no mark of a change is lost: what tells are writes of no byte, which a radix VM refuses, and of
  * records without slots, which are refused beyond the end (Linux kvm_htab_write()).
+ *
+ * The kernel allocates HPTs of orders up to 46.  One above 36 looks like one of order 36, as no
+ * record reaches a slot that only a larger one has, and can be neither read nor written.
  *
  * Another thread that allocates or resizes the HPT meanwhile makes the answer meaningless.
  *

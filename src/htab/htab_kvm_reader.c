@@ -89,6 +89,9 @@ virtHptKvmReaderNewForFd(int fd, guint order, guint64 startIndex, GError **error
  * KVM_PPC_ALLOCATE_HTAB or KVM_PPC_RESIZE_HPT_COMMIT make a new reader: the kernel does not tell
  * those that are open which entries went.
  *
+ * With order 36 it is the caller who knows that the HPT is no larger: the records of one that is do
+ * not tell a slot from that 2^32 slots below.
+ *
  * Errors: as virtHptKvmOpen() and virtHptKvmReaderNewForFd().
  *
  * Returns: (transfer full): a reader, or %NULL
@@ -310,8 +313,15 @@ virtHptKvmReaderStep(VirtHptKvmReader *reader,
     }
     reader->failed = TRUE;
     n = TEMP_FAILURE_RETRY(read(reader->fd, reader->buffer, size));
-    if (n < 0 || (gsize)n > size) {
-        virtHptKvmSetError(error, n < 0 ? errno : EPROTO, _("the kernel does not give the HPT"));
+    if (n < 0) {
+        virtHptKvmSetError(error, errno, _("the kernel does not give the HPT"));
+        return FALSE;
+    }
+    if ((gsize)n > size) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_MALFORMED,
+            _("the kernel says that it gave %1$llu bytes of the HPT, expected at most %2$llu"),
+            (unsigned long long)n, (unsigned long long)size);
         return FALSE;
     }
     pass->first = reader->first;

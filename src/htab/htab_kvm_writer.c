@@ -108,6 +108,8 @@ checkState(VirtHptKvmState state, guint order, guint wanted, GError **error)
  * VM uses radix; %VIRT_HPT_ERROR_NOT_FOUND if it has no HPT; %VIRT_HPT_ERROR_BUSY if vCPUs run;
  * %VIRT_HPT_ERROR_FAILED if its HPT is of another order.
  *
+ * With order 36 it is the caller who knows that the HPT is no larger: see virtHptKvmProbe().
+ *
  * Returns: (transfer full): a writer, or %NULL
  */
 VirtHptKvmWriter *
@@ -137,7 +139,10 @@ virtHptKvmWriterFree(VirtHptKvmWriter *writer)
     g_free(writer);
 }
 
-/* One write(2).  Returns 0 or errno; EPROTO if the kernel took more or less than the record */
+/* In place of an errno: the kernel took more or less than it was given */
+#define MISREAD (-1)
+
+/* One write(2).  Returns 0, errno or MISREAD */
 static int
 submit(VirtHptKvmWriter *writer, const Record *record)
 {
@@ -156,7 +161,7 @@ submit(VirtHptKvmWriter *writer, const Record *record)
     n = TEMP_FAILURE_RETRY(write(writer->fd, writer->buffer, length));
     if (n < 0)
         return errno;
-    return (gsize)n == length ? 0 : EPROTO;
+    return (gsize)n == length ? 0 : MISREAD;
 }
 
 static int
@@ -176,7 +181,7 @@ submitCounted(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten 
 
 /*
  * Writes @record, which the kernel refused as a whole, entry by entry.  Returns 0 if all went well
- * now, else errno, with @written up to the entry that was refused.
+ * now, else errno or MISREAD, with @written up to the entry where that happened.
  */
 static int
 submitPieces(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten *written)
@@ -201,13 +206,20 @@ submitPieces(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten *
 }
 
 static void
-setRefused(GError **error, int number, const Record *record, const VirtHptKvmWritten *written)
+setNotWritten(GError **error, int number, const Record *record, const VirtHptKvmWritten *written)
 {
     guint64 i = written->next - record->slot;
     const guint8 *hpte = record->hptes + i * VIRT_HPT_ENTRY_SIZE;
     guint64 v;
     guint64 r;
 
+    if (number == MISREAD) {
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
+            _("the kernel took another number of bytes than it was given for slot 0x%1$llx: the slots before it are written, but any others may have been changed, too"),
+            (unsigned long long)written->next);
+        return;
+    }
     if (number == EBUSY) {
         g_set_error(
             error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_BUSY,
@@ -239,20 +251,14 @@ put(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten *written, 
 
     if (number == 0)
         return TRUE;
-    if (number == EPROTO) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
-            _("the kernel took another number of bytes than the record at slot 0x%1$llx has: the HPT may have been changed anywhere"),
-            (unsigned long long)record->slot);
-        return FALSE;
-    }
-    if (number != EBUSY)
+    if (number != EBUSY && number != MISREAD)
         number = submitPieces(writer, record, written);
     if (number == 0)
         return TRUE;
+    written->unsure = number == MISREAD;
     /* H_ENTER, which alone gives EIO, comes after the old entry was removed. */
     written->lost = number == EIO;
-    setRefused(error, number, record, written);
+    setNotWritten(error, number, record, written);
     return FALSE;
 }
 
@@ -300,7 +306,13 @@ checkEntry(guint64 slot, const guint8 *hpte, GError **error)
  *
  * Errors: %VIRT_HPT_ERROR_MALFORMED if the record reaches beyond the table, or an entry is not
  * valid or of no page size: nothing was written then; %VIRT_HPT_ERROR_BUSY if vCPUs run;
- * %VIRT_HPT_ERROR_IO if the kernel refuses an entry: @written tells which.
+ * %VIRT_HPT_ERROR_IO if the kernel refuses an entry: @written tells which; the same if it takes
+ * another number of bytes than it was given: then @written's unsure is set.
+ *
+ * The kernel looks for running vCPUs at each write(2), that is every 4095 entries.  If some start
+ * in between, they run on a table that is half written.  With %VIRT_HPT_ERROR_BUSY all that was
+ * asked for before @written's next is done and nothing behind it.  Stop them and call again: slots
+ * that are written once more are none the worse for it.
  *
  * Returns: %FALSE on error
  */
