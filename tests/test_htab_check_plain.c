@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Proves on sound tables that all of their entries are recognised as plain ones, and on such tables
- * with random damage that no rule finds anything in a PTEG that is; and that what was counted is
- * what each entry by itself comes to.
+ * with random damage that no rule finds anything in a PTEG that is; that to judge what is suspect
+ * about the others finds what to judge them whole does; and that what was counted is what each
+ * entry by itself comes to.
  *
  * Requires nothing.  GLib prints the seed ("random seed: R02S..."); --seed=R02S... repeats a run.
  */
@@ -51,7 +52,8 @@ countFindings(const VirtHptReport *report)
     return sum;
 }
 
-/* Adds the entries of a PTEG, each judged by itself; returns how many findings there are */
+/* Adds the entries of a PTEG, each judged by itself and whole; returns how many findings there are
+ */
 static guint64
 judge(VirtHptCheck *check, guint64 pteg)
 {
@@ -59,10 +61,28 @@ judge(VirtHptCheck *check, guint64 pteg)
 
     for (guint i = 0; i < VIRT_HPT_PTEG_SLOTS; i++) {
         guint64 slot = pteg * VIRT_HPT_PTEG_SLOTS + i;
+        VirtHptCheckSubject subject = {
+            .slot = slot,
+            .entry = virtHptTableGet(check->table, slot),
+            .suspects = VIRT_HPT_SUSPECT_ALL,
+        };
 
-        if (virtHptTableGet(check->table, slot).v & VIRT_HPT_V_VALID)
-            virtHptCheckEntry(check, slot);
+        if (subject.entry.v & VIRT_HPT_V_VALID)
+            virtHptCheckEntry(check, &subject);
     }
+    return countFindings(check->report) - before;
+}
+
+/* The same of what is suspect only */
+static guint64
+judgeSuspects(VirtHptCheck *check, VirtHptPlain *plain, guint64 pteg)
+{
+    VirtHptCheckSubject subjects[VIRT_HPT_PTEG_SLOTS];
+    guint64 before = countFindings(check->report);
+    guint n = virtHptPlainSuspects(plain, check->table, pteg, subjects);
+
+    for (guint i = 0; i < n; i++)
+        virtHptCheckEntry(check, &subjects[i]);
     return countFindings(check->report) - before;
 }
 
@@ -81,6 +101,23 @@ assertSameCounts(const VirtHptCheck *a, const VirtHptCheck *b)
         g_assert_cmpuint(x->size.base, ==, y->size.base);
         g_assert_cmpuint(x->size.actual, ==, y->size.actual);
         g_assert_cmpuint(x->entries, ==, y->entries);
+    }
+}
+
+static void
+assertSameFindings(const VirtHptCheck *a, const VirtHptCheck *b)
+{
+    for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
+        g_assert_cmpuint(a->report->counts[i], ==, b->report->counts[i]);
+        g_assert_cmpuint(a->kept[i]->len, ==, b->kept[i]->len);
+        for (guint j = 0; j < a->kept[i]->len; j++) {
+            const VirtHptFinding *x = g_ptr_array_index(a->kept[i], j);
+            const VirtHptFinding *y = g_ptr_array_index(b->kept[i], j);
+
+            g_assert_cmpuint(x->slot, ==, y->slot);
+            g_assert_cmpstr(x->found, ==, y->found);
+            g_assert_cmpstr(x->expected, ==, y->expected);
+        }
     }
 }
 
@@ -103,12 +140,13 @@ compare(const VirtHptTable *table, const VirtHptCheckContext *context, guint64 *
         if (virtHptPlainPteg(&plain, table, pteg)) {
             g_assert_cmpuint(findings, ==, 0);
         } else {
-            g_assert_cmpuint(judge(&rest, pteg), ==, findings);
+            g_assert_cmpuint(judgeSuspects(&rest, &plain, pteg), ==, findings);
             others++;
         }
     }
     virtHptPlainFinish(&plain, &rest);
     assertSameCounts(&all, &rest);
+    assertSameFindings(&all, &rest);
     for (guint i = 0; counts && i < VIRT_HPT_RULE_COUNT; i++)
         counts[i] += all.report->counts[i];
 
@@ -225,6 +263,21 @@ testDamaged(void)
         g_assert_cmpuint(counts[rules[i]], >, 0);
 }
 
+/* Where every entry breaks a rule, the others of its PTEG and its own other rules still count */
+static void
+testBroken(void)
+{
+    g_autoptr(VirtHptTable) table = benchTableNew(ORDER, BENCH_BROKEN);
+
+    for (guint round = 0; round < 2; round++) {
+        for (guint j = 0; j < G_N_ELEMENTS(contexts); j++)
+            compare(table, &contexts[j], NULL);
+        g_assert_cmpuint(compare(table, &contexts[1], NULL), ==, SLOTS / VIRT_HPT_PTEG_SLOTS);
+        for (guint n = 0; n < SLOTS / 4; n++)
+            damage(table, randomBelow(SLOTS));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -233,6 +286,7 @@ main(int argc, char **argv)
     g_test_add_func("/htab/check/plain/all entries of a sound table are plain", testSound);
     g_test_add_func("/htab/check/plain/no rule has anything to say about a plain entry",
                     testDamaged);
+    g_test_add_func("/htab/check/plain/what is not plain about an entry is judged", testBroken);
 
     return g_test_run();
 }

@@ -141,13 +141,15 @@ checkEntries(VirtHptCheck *check, guint64 slots)
     virtHptPlainInit(&plain, check);
     while ((slot = virtHptTableNextValid(table, slot)) < slots) {
         guint64 pteg = slot / VIRT_HPT_PTEG_SLOTS;
-        guint64 end = (pteg + 1) * VIRT_HPT_PTEG_SLOTS;
 
         if (!virtHptPlainPteg(&plain, table, pteg)) {
-            for (; slot < end; slot = virtHptTableNextValidBelow(table, slot + 1, end))
-                virtHptCheckEntry(check, slot);
+            VirtHptCheckSubject subjects[VIRT_HPT_PTEG_SLOTS];
+            guint n = virtHptPlainSuspects(&plain, table, pteg, subjects);
+
+            for (guint i = 0; i < n; i++)
+                virtHptCheckEntry(check, &subjects[i]);
         }
-        slot = end;
+        slot = (pteg + 1) * VIRT_HPT_PTEG_SLOTS;
     }
     virtHptPlainFinish(&plain, check);
 }

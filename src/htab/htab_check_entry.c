@@ -2,9 +2,6 @@
  * htab_check_entry.c: the rules that a single entry can break
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * Memory is constant.  A virtual page has one hash, and a hash has two PTEGs; so an entry that
- * lies where it should can have a double in its own PTEG and in the complement of it only.
  */
 
 #include "config.h"
@@ -15,6 +12,9 @@
 #include "htab/htab_entrypriv.h"
 
 #define V_AVPN (((1ULL << 62) - 1) & ~((1ULL << VIRT_HPT_V_AVPN_SHIFT) - 1))
+
+/* What virtHptEntryGetPageSize() looks at */
+#define R_PAGE_SIZE 0xff000ULL
 
 #define R_STRONG_ORDER (VIRT_HPT_R_W | VIRT_HPT_R_I | VIRT_HPT_R_M)
 
@@ -202,10 +202,11 @@ checkRpn(VirtHptCheck *check, const VirtHptCheckSubject *subject)
     const VirtHptCheckContext *context = check->context;
     guint64 bytes = G_GUINT64_CONSTANT(1) << subject->size.actual;
     guint64 low = subject->entry.r & VIRT_HPT_R_RPN & (bytes - 1);
-    guint64 encoding = virtHptPageSizeGetEncoding(&subject->size);
     guint64 real = virtHptEntryGetRealAddress(&subject->entry, &subject->size);
 
-    if (low != encoding && virtHptCheckCount(check, VIRT_HPT_RULE_RPN_ALIGNMENT)) {
+    /* The bits that the page size was read from agree with it */
+    if ((low & ~R_PAGE_SIZE) != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_RPN_ALIGNMENT)) {
+        guint64 encoding = virtHptPageSizeGetEncoding(&subject->size);
         g_autofree char *size = formatPageSize(&subject->size);
 
         virtHptCheckKeep(
@@ -280,68 +281,12 @@ checkPlacement(VirtHptCheck *check, const VirtHptCheckSubject *subject, VirtHptA
     return FALSE;
 }
 
-/*
- * Looks for the same virtual page in the slots of [@slot, @end).  In the PTEG of a hash, with the
- * right H, an equal AVPN is an equal address: what AVPN does not hold follows from the PTEG.
- */
-static guint64
-findDouble(const VirtHptCheck *check,
-           const VirtHptCheckSubject *subject,
-           guint64 slot,
-           guint64 end,
-           guint64 secondary)
-{
-    guint64 mask = virtHptPageSizeVMask(&subject->size);
-
-    for (; slot < end; slot++) {
-        VirtHptEntry other = virtHptTableGet(check->table, slot);
-        VirtHptPageSize size;
-
-        if ((other.v & VIRT_HPT_V_VALID) && (other.v & VIRT_HPT_V_SECONDARY) == secondary &&
-            ((other.v ^ subject->entry.v) & mask) == 0 && virtHptEntryGetPageSize(&other, &size) &&
-            size.base == subject->size.base)
-            return slot;
-    }
-    return VIRT_HPT_NO_SLOT;
-}
-
-/* Compares with slots before the entry only, so that each pair is found once */
 static void
-checkDuplicate(VirtHptCheck *check,
-               const VirtHptCheckSubject *subject,
-               const VirtHptAddress *address)
-{
-    guint64 secondary = subject->entry.v & VIRT_HPT_V_SECONDARY;
-    guint64 pteg = subject->slot / VIRT_HPT_PTEG_SLOTS;
-    guint64 complement = ~pteg & (virtHptTableGetPtegs(check->table) - 1);
-    guint64 other = VIRT_HPT_NO_SLOT;
-
-    if (complement < pteg) {
-        other =
-            findDouble(check, subject, complement * VIRT_HPT_PTEG_SLOTS,
-                       (complement + 1) * VIRT_HPT_PTEG_SLOTS, secondary ^ VIRT_HPT_V_SECONDARY);
-    }
-    if (other == VIRT_HPT_NO_SLOT)
-        other = findDouble(check, subject, pteg * VIRT_HPT_PTEG_SLOTS, subject->slot, secondary);
-
-    if (other != VIRT_HPT_NO_SLOT && virtHptCheckCount(check, VIRT_HPT_RULE_DUPLICATE)) {
-        char buf[VIRT_HPT_ADDRESS_BUFLEN];
-
-        virtHptAddressFormat(address, buf);
-        virtHptCheckKeep(check, VIRT_HPT_RULE_DUPLICATE, subject,
-                         g_strdup_printf(_("virtual page %1$s, as at slot 0x%2$llx"), buf,
-                                         (unsigned long long)other),
-                         g_strdup(_("one entry for a virtual page")));
-    }
-}
-
-static void
-checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+checkAvpn(VirtHptCheck *check, const VirtHptCheckSubject *subject)
 {
     const VirtHptEntry *entry = &subject->entry;
     guint64 stray = entry->v & ~virtHptPageSizeVMask(&subject->size) & V_AVPN;
     guint64 wide = entry->v & VIRT_HPT_CHECK_V_BEYOND_68;
-    guint protection = virtHptEntryGetProtection(entry);
 
     if (wide != 0 && virtHptCheckCount(check, VIRT_HPT_RULE_AVPN_WIDTH)) {
         virtHptCheckKeep(
@@ -357,6 +302,14 @@ checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
             g_strdup_printf(_("AVPN bits 0x%1$llx of V are set"), (unsigned long long)stray),
             g_strdup_printf(_("address bits below the base page of %1$s to be clear"), size));
     }
+}
+
+static void
+checkBits(VirtHptCheck *check, const VirtHptCheckSubject *subject)
+{
+    const VirtHptEntry *entry = &subject->entry;
+    guint protection = virtHptEntryGetProtection(entry);
+
     if ((entry->r & VIRT_HPT_R_TS) && virtHptCheckCount(check, VIRT_HPT_RULE_RESERVED_BITS)) {
         virtHptCheckKeep(check, VIRT_HPT_RULE_RESERVED_BITS, subject,
                          g_strdup(_("bit 62 of R is set")),
@@ -465,27 +418,35 @@ countBolted(VirtHptCheck *check, const VirtHptCheckSubject *subject)
 /*
  * virtHptCheckEntry:
  * @check: a check
- * @slot: a valid slot of its table, above all that were checked before
+ * @subject: a valid entry of its table, in a slot above all that were checked before
  *
- * An entry that cannot be understood gets the finding that says so and no others: what would be
- * read out of it is arbitrary.
+ * Looks at what is suspect in it; the rest is known to be sound, and if V is, the entry was
+ * counted. An entry that cannot be understood gets the finding that says so and no others: what
+ * would be read out of it is arbitrary.
  */
 void
-virtHptCheckEntry(VirtHptCheck *check, guint64 slot)
+virtHptCheckEntry(VirtHptCheck *check, VirtHptCheckSubject *subject)
 {
-    VirtHptCheckSubject subject = {slot, virtHptTableGet(check->table, slot), {0, 0}};
     VirtHptAddress address;
 
-    countEntry(check, &subject.entry);
-    if (!decodePageSize(check, &subject))
+    if (subject->suspects & VIRT_HPT_SUSPECT_V) {
+        countEntry(check, &subject->entry);
+        if (!decodePageSize(check, subject))
+            return;
+        virtHptCheckPlacement(check, &subject->size, 1);
+        countBolted(check, subject);
+        checkPageSize(check, subject);
+        checkAvpn(check, subject);
+    }
+    if (subject->suspects & VIRT_HPT_SUSPECT_R) {
+        checkRpn(check, subject);
+        checkBits(check, subject);
+    }
+    if (!(subject->suspects & ~(guint)VIRT_HPT_SUSPECT_R) ||
+        !checkPlacement(check, subject, &address))
         return;
-    virtHptCheckPlacement(check, &subject.size, 1);
-    countBolted(check, &subject);
-    checkPageSize(check, &subject);
-    checkRpn(check, &subject);
-    checkBits(check, &subject);
-    if (!checkPlacement(check, &subject, &address))
-        return;
-    checkDuplicate(check, &subject, &address);
-    checkVrma(check, &subject, &address);
+    if (subject->suspects & VIRT_HPT_SUSPECT_DOUBLE)
+        virtHptCheckDuplicate(check, subject, &address);
+    if (subject->suspects & VIRT_HPT_SUSPECT_VRMA)
+        checkVrma(check, subject, &address);
 }

@@ -34,6 +34,8 @@
  * tells two from each other. */
 #define V_NAMES_PAGE (~((1ULL << (VIRT_HPT_V_AVPN_SHIFT + 1)) - 1) | VIRT_HPT_V_SECONDARY)
 
+#define V_AND_WHAT_FOLLOWS (VIRT_HPT_SUSPECT_V | VIRT_HPT_SUSPECT_R | VIRT_HPT_SUSPECT_PLACE)
+
 /* An odd number near 2^64 divided by the golden ratio: the upper half of a product by it depends
  * on all bits of the other factor */
 #define MIX 0x9e3779b97f4a7c15ULL
@@ -135,21 +137,43 @@ hashOf(guint64 v, guint baseShift)
            offset >> baseShift;
 }
 
+/* The parts of suspicion(): something other than 0 if a rule about that might apply.  What R and
+ * the place must be like follows from a V that is not suspect. */
+static inline guint64
+suspectV(const VirtHptPlainSize *size, guint64 v)
+{
+    return v & size->vRefused;
+}
+
+static inline guint64
+suspectR(const VirtHptPlainSize *size, guint64 r)
+{
+    return ((r & size->rMask) ^ size->rWanted) | (r > size->rLast);
+}
+
+static inline guint64
+suspectPlace(const VirtHptPlainSize *size, guint64 v, guint64 pteg)
+{
+    guint64 hash = v & VIRT_HPT_V_SECONDARY ? ~pteg : pteg;
+
+    return (hash ^ hashOf(v, size->size.base)) & size->verify;
+}
+
+static inline gboolean
+isVrma(guint64 v)
+{
+    return (v & VIRT_HPT_CHECK_V_SEGMENT_1T) == VIRT_HPT_CHECK_V_VRMA;
+}
+
 /* Returns something other than 0 if a rule other than that of duplicates might apply */
 static inline guint64
 suspicion(const VirtHptPlainSize *size, guint64 v, guint64 r, guint64 pteg)
 {
-    guint64 hash = v & VIRT_HPT_V_SECONDARY ? ~pteg : pteg;
-    guint64 any = (v & size->vRefused) | ((r & size->rMask) ^ size->rWanted);
-
-    any |= (hash ^ hashOf(v, size->size.base)) & size->verify;
-    any |= r > size->rLast;
-    any |= (v & VIRT_HPT_CHECK_V_SEGMENT_1T) == VIRT_HPT_CHECK_V_VRMA;
-    return any;
+    return suspectV(size, v) | suspectR(size, r) | suspectPlace(size, v, pteg) | isVrma(v);
 }
 
 /*
- * Entries for the same page have the same one, if they have the same H and one of them is plain;
+ * Entries for the same page have the same one, if they have the same H and the page is not of 16G;
  * others in their PTEGs seldom have.
  */
 static inline guint32
@@ -193,6 +217,34 @@ anyCommon(const guint32 a[2 * SLOTS], const guint32 b[2 * SLOTS])
     return same != 0;
 }
 
+/* Puts the fingerprints that entries at @wire have if @flip is not in V, or is; each of them twice.
+ * Those of empty slots are no entry's, but by accident. */
+static inline void
+loadPrints(const guint8 *wire, guint64 flip, guint32 prints[2 * SLOTS])
+{
+    for (guint i = 0; i < SLOTS; i++) {
+        guint64 v = loadWord(wire, 2 * i);
+
+        prints[i] = (flip ? SLOTS : 0) + i;
+        if (v & VIRT_HPT_V_VALID)
+            prints[i] = fingerprint(v ^ flip);
+        prints[i + SLOTS] = prints[i];
+    }
+}
+
+/* Counts an entry whose V is sound */
+static inline void
+countEntry(VirtHptPlain *plain, VirtHptPlainSize *size, guint64 v, guint64 r)
+{
+    guint64 bolted = (v & VIRT_HPT_V_BOLTED) != 0;
+    guint64 device = (r & VIRT_HPT_R_I) != 0;
+
+    size->entries++;
+    size->bolted += bolted & ~device;
+    plain->boltedDevices += bolted & device;
+    plain->secondary += (v & VIRT_HPT_V_SECONDARY) != 0;
+}
+
 /*
  * virtHptPlainPteg:
  * @plain: prepared for the table
@@ -230,28 +282,80 @@ virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg)
         return FALSE;
 
     if (complement < pteg) {
-        const guint8 *wire2 = virtHptTablePeekWire(table, complement * SLOTS);
-
-        for (guint i = 0; i < SLOTS; i++) {
-            guint64 v = loadWord(wire2, 2 * i);
-            other[i] = SLOTS + i;
-            if (v & VIRT_HPT_V_VALID)
-                other[i] = fingerprint(v ^ VIRT_HPT_V_SECONDARY);
-            other[i + SLOTS] = other[i];
-        }
+        loadPrints(virtHptTablePeekWire(table, complement * SLOTS), VIRT_HPT_V_SECONDARY, other);
         if (anyCommon(own, other))
             return FALSE;
     }
 
+    for (guint i = 0; i < SLOTS; i++)
+        countEntry(plain, &plain->sizes[sizes[i]], loadWord(wire, 2 * i), 0);
+    return TRUE;
+}
+
+/* Sets @twice[i] to 0 unless entry i has the fingerprint of another one */
+static inline void
+findTwice(const guint32 own[2 * SLOTS], const guint32 other[2 * SLOTS], guint32 twice[SLOTS])
+{
+    for (guint i = 0; i < SLOTS; i++)
+        twice[i] = own[i] == other[i] ? G_MAXUINT32 : 0;
+    for (guint distance = 1; distance < SLOTS; distance++) {
+        for (guint i = 0; i < SLOTS; i++)
+            twice[i] |= own[i] == own[i + distance] ? G_MAXUINT32 : 0;
+        for (guint i = 0; i < SLOTS; i++)
+            twice[i] |= own[i] == other[i + distance] ? G_MAXUINT32 : 0;
+    }
+}
+
+/*
+ * virtHptPlainSuspects:
+ * @plain: prepared for the table
+ * @table: the table
+ * @pteg: one of its PTEGs, that virtHptPlainPteg() did not recognise
+ * @subjects: (out): the entries of it that are not plain, ascending
+ *
+ * Most of each entry is plain nevertheless.  Counts the entries whose V is.
+ *
+ * Returns: how many are not: each is to be judged by virtHptCheckEntry()
+ */
+guint
+virtHptPlainSuspects(VirtHptPlain *plain,
+                     const VirtHptTable *table,
+                     guint64 pteg,
+                     VirtHptCheckSubject subjects[SLOTS])
+{
+    const guint64 complement = ~pteg & (virtHptTableGetPtegs(table) - 1);
+    const guint8 *wire = virtHptTablePeekWire(table, pteg * SLOTS);
+    guint32 own[2 * SLOTS];
+    guint32 other[2 * SLOTS] = {0};
+    guint32 twice[SLOTS] = {0};
+    guint n = 0;
+
+    loadPrints(wire, 0, own);
+    if (complement < pteg)
+        loadPrints(virtHptTablePeekWire(table, complement * SLOTS), VIRT_HPT_V_SECONDARY, other);
+    if (anyTwice(own) || anyCommon(own, other))
+        findTwice(own, other, twice);
+
     for (guint i = 0; i < SLOTS; i++) {
         guint64 v = loadWord(wire, 2 * i);
-        VirtHptPlainSize *size = &plain->sizes[sizes[i]];
+        guint64 r = loadWord(wire, 2 * i + 1);
+        VirtHptPlainSize *size = &plain->sizes[sizeOf(plain, v, r)];
+        guint suspects = 0;
 
-        size->entries++;
-        size->bolted += (v & VIRT_HPT_V_BOLTED) != 0;
-        plain->secondary += (v & VIRT_HPT_V_SECONDARY) != 0;
+        if (!(v & VIRT_HPT_V_VALID))
+            continue;
+        suspects |= suspectV(size, v) ? V_AND_WHAT_FOLLOWS : 0;
+        suspects |= suspectR(size, r) ? VIRT_HPT_SUSPECT_R : 0;
+        suspects |= suspectPlace(size, v, pteg) ? VIRT_HPT_SUSPECT_PLACE : 0;
+        suspects |= isVrma(v) ? VIRT_HPT_SUSPECT_VRMA : 0;
+        suspects |= twice[i] ? VIRT_HPT_SUSPECT_DOUBLE : 0;
+        suspects |= size->size.base == VIRT_HPT_PAGE_SHIFT_MAX ? VIRT_HPT_SUSPECT_DOUBLE : 0;
+        if (!(suspects & VIRT_HPT_SUSPECT_V))
+            countEntry(plain, size, v, r);
+        if (suspects)
+            subjects[n++] = (VirtHptCheckSubject){pteg * SLOTS + i, {v, r}, size->size, suspects};
     }
-    return TRUE;
+    return n;
 }
 
 /*
@@ -263,6 +367,7 @@ void
 virtHptPlainFinish(const VirtHptPlain *plain, VirtHptCheck *check)
 {
     check->secondary += plain->secondary;
+    check->bolted += plain->boltedDevices;
     for (guint i = 1; i < plain->nsizes; i++) {
         const VirtHptPlainSize *size = &plain->sizes[i];
         guint64 bytes;

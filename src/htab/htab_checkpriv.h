@@ -47,11 +47,38 @@ typedef struct {
     VirtHptVrma vrma;
 } VirtHptCheck;
 
-/* One entry under scrutiny */
+/*
+ * VirtHptSuspects:
+ * @VIRT_HPT_SUSPECT_V: bits of V, the page size included
+ * @VIRT_HPT_SUSPECT_R: bits of R other than the page size
+ * @VIRT_HPT_SUSPECT_PLACE: the PTEG is not one of the hash
+ * @VIRT_HPT_SUSPECT_VRMA: it is in the segment of the VRMA
+ * @VIRT_HPT_SUSPECT_DOUBLE: another entry may be for the same virtual page
+ *
+ * What rules might have something to say about in an entry; about the rest they have nothing.
+ */
+typedef enum {
+    VIRT_HPT_SUSPECT_V = 1,
+    VIRT_HPT_SUSPECT_R = 2,
+    VIRT_HPT_SUSPECT_PLACE = 4,
+    VIRT_HPT_SUSPECT_VRMA = 8,
+    VIRT_HPT_SUSPECT_DOUBLE = 16,
+} VirtHptSuspects;
+
+#define VIRT_HPT_SUSPECT_ALL 31
+
+/*
+ * VirtHptCheckSubject:
+ * @size: its page size, if V is not suspect
+ * @suspects: what is to be looked at, of #VirtHptSuspects
+ *
+ * One entry under scrutiny
+ */
 typedef struct {
     guint64 slot;
     VirtHptEntry entry;
     VirtHptPageSize size;
+    guint suspects;
 } VirtHptCheckSubject;
 
 void virtHptCheckInit(VirtHptCheck *check,
@@ -67,7 +94,10 @@ void virtHptCheckKeep(VirtHptCheck *check,
                       char *found,
                       char *expected);
 
-void virtHptCheckEntry(VirtHptCheck *check, guint64 slot);
+void virtHptCheckEntry(VirtHptCheck *check, VirtHptCheckSubject *subject);
+void virtHptCheckDuplicate(VirtHptCheck *check,
+                           const VirtHptCheckSubject *subject,
+                           const VirtHptAddress *address);
 void virtHptCheckPlacement(VirtHptCheck *check, const VirtHptPageSize *size, guint64 entries);
 gboolean virtHptCheckUnusualSize(const VirtHptPageSize *size);
 
@@ -77,7 +107,7 @@ gboolean virtHptCheckUnusualSize(const VirtHptPageSize *size);
  * @rMask: bits of R that must be as in @rWanted
  * @rLast: the highest R: RPN, with the encoding of the page size, and all bits below
  * @verify: bits of the PTEG number that must be those of the hash
- * @entries: plain ones, and those of them that are @bolted
+ * @entries: those that need not be counted again, and how many of them are @bolted and cached
  *
  * What makes an entry of that page size a plain one.
  */
@@ -98,10 +128,15 @@ typedef struct {
     guint8 nsizes;
     guint8 encodings[512];
     guint64 secondary;
+    guint64 boltedDevices;
 } VirtHptPlain;
 
 void virtHptPlainInit(VirtHptPlain *plain, const VirtHptCheck *check);
 gboolean virtHptPlainPteg(VirtHptPlain *plain, const VirtHptTable *table, guint64 pteg);
+guint virtHptPlainSuspects(VirtHptPlain *plain,
+                           const VirtHptTable *table,
+                           guint64 pteg,
+                           VirtHptCheckSubject subjects[VIRT_HPT_PTEG_SLOTS]);
 void virtHptPlainFinish(const VirtHptPlain *plain, VirtHptCheck *check);
 
 G_END_DECLS

@@ -97,14 +97,19 @@ encode(Bench *bench)
     g_assert(bench->used == bench->stream->len);
 }
 
-/* A table as full as this may be worth a note, but there is no error in it */
+/* Of tables as full as this something may be said as a whole; of each entry only of broken ones */
 static void
 check(Bench *bench)
 {
     const VirtHptCheckContext context = {.maxPageShift = 24, .ramBytes = BENCH_RAM};
     g_autoptr(VirtHptReport) report = virtHptTableCheck(bench->table, &context);
+    guint64 bad = virtHptReportCount(report, VIRT_HPT_SEVERITY_WARNING) +
+                  virtHptReportCount(report, VIRT_HPT_SEVERITY_ERROR);
 
-    g_assert(virtHptReportCount(report, VIRT_HPT_SEVERITY_ERROR) == 0);
+    if (bench->shape == BENCH_BROKEN)
+        g_assert(bad >= virtHptTableGetSlots(bench->table));
+    else
+        g_assert(bad <= 1);
 }
 
 static void
@@ -315,8 +320,8 @@ main(int argc, char **argv)
         {"rounds", 0, 0, G_OPTION_ARG_INT, &rounds, "how often each is measured", "N"},
         {0},
     };
-    static const char *const names[] = {"full", "sparse", "alternating"};
-    static const BenchShape shapes[] = {BENCH_FULL, BENCH_SPARSE, BENCH_ALTERNATING};
+    static const char *const names[] = {"full", "sparse", "alternating", "broken"};
+    static const BenchShape shapes[] = {BENCH_FULL, BENCH_SPARSE, BENCH_ALTERNATING, BENCH_BROKEN};
     g_autoptr(GOptionContext) context = g_option_context_new("[full|sparse|alternating|memory]...");
     g_autoptr(GError) error = NULL;
 

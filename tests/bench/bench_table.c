@@ -3,9 +3,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The entries are sound, each where its hash wants it, none twice: 64K pages in segments of 1T,
- * 4K pages in segments of 256M and a few 16M pages; a quarter are in their secondary PTEG, which is
- * what a crowded table comes to.  What is free in them is random, and the same in each run.
+ * The entries are sound, but for those of a broken table, each where its hash wants it, none twice:
+ * 64K pages in segments of 1T, 4K pages in segments of 256M and a few 16M pages; a quarter are in
+ * their secondary PTEG, which is what a crowded table comes to.  What is free in them is random,
+ * and the same in each run.
  */
 
 #include "bench_table.h"
@@ -75,9 +76,23 @@ wanted(GRand *random, guint64 slot, BenchShape shape)
     case BENCH_ALTERNATING:
         return slot % 2 == 0;
     case BENCH_FULL:
+    case BENCH_BROKEN:
     default:
         return TRUE;
     }
+}
+
+/* One bit of R, of three that rules are about, of no use to other rules */
+static void
+breakEntry(GRand *random, VirtHptEntry *entry)
+{
+    const guint64 bits[] = {
+        VIRT_HPT_R_TS, /* reserved */
+        VIRT_HPT_R_M,  /* RAM that is not coherent */
+        2 * BENCH_RAM, /* not RAM */
+    };
+
+    entry->r ^= bits[g_rand_int_range(random, 0, G_N_ELEMENTS(bits))];
 }
 
 /* A table of 2^@order bytes */
@@ -93,6 +108,8 @@ benchTableNew(guint order, BenchShape shape)
         if (wanted(random, slot, shape)) {
             VirtHptEntry entry = makeEntry(random, slot, order);
 
+            if (shape == BENCH_BROKEN)
+                breakEntry(random, &entry);
             virtHptTableSet(table, slot, &entry);
         }
     }

@@ -16,11 +16,14 @@ G_BEGIN_DECLS
  * @BENCH_SPARSE: 6 % of the slots: single entries at the start of every other PTEG or so, as the
  *   linear mapping of a real guest has them
  * @BENCH_ALTERNATING: every other slot: the most records that a table can have
+ * @BENCH_BROKEN: as full, but each entry breaks a rule, and lies where its hash wants it, so that
+ *   all rules are asked: the most that a check can have to do
  */
 typedef enum {
     BENCH_FULL,
     BENCH_SPARSE,
     BENCH_ALTERNATING,
+    BENCH_BROKEN,
 } BenchShape;
 
 /* Entries map memory below this, in bytes */
