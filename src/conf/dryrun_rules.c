@@ -13,6 +13,8 @@
 
 #include "conf/dryrun_rules.h"
 
+/* Versions of clang-format disagree about braces in macros */
+/* clang-format off */
 #define DROP(what)                                                                                 \
     {                                                                                              \
         .name = (what), .drop = TRUE                                                               \
@@ -97,6 +99,7 @@
         .name = "driver", ATTRIBUTES(VIRTIO_OPTIONS)                                               \
     }
 #define VIRTIO_MODELS "virtio virtio-transitional virtio-non-transitional"
+/* clang-format on */
 
 static const VirtHptDryRunElement diskRules[] = {
     {

@@ -9,7 +9,10 @@
 #include <libintl.h>
 
 /* Programs bind their own text domain: nobody else knows where ours is */
-static void __attribute__((constructor)) initialise(void)
+static void initialise(void) __attribute__((constructor));
+
+static void
+initialise(void)
 {
     bindtextdomain(GETTEXT_PACKAGE, LOCALEDIR);
     bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");

@@ -35,12 +35,17 @@ NEEDS_SPDX = (".c", ".h", ".py", ".sh", ".rng", ".rst", ".build", ".supp", ".sym
 
 
 def tracked():
-    """The tree's files, also those not committed yet."""
+    """The tree's files, also those not committed yet; of a copy without git's data, all but builds."""
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
                "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    paths = sorted(Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name)
-    return [path for path in paths if (ROOT / path).is_file()]
+    if (ROOT / ".git").exists():
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        paths = [Path(os.fsdecode(name)) for name in done.stdout.split(b"\0") if name]
+    else:
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*")]
+        paths = [path for path in paths
+                 if not path.parts[0].startswith("build") and "__pycache__" not in path.parts]
+    return sorted(path for path in paths if (ROOT / path).is_file())
 
 
 class Tree:
