@@ -226,7 +226,7 @@ testKeep(void)
     virtHptKeepDrop(file);
     g_unlink(file);
     g_assert_false(virtHptKeepBringBack(file, &error));
-    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO);
+    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND);
     g_assert_cmpint(g_rmdir(dir), ==, 0);
 }
 

@@ -152,7 +152,10 @@ resultText(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptReve
 }
 
 static VirtHptExit
-printResult(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptRevertResult *result)
+printResult(VirtHptTool *tool,
+            const VirtHptSnapshot *snapshot,
+            const VirtHptRevertResult *result,
+            gboolean warned)
 {
     if (result->outcome == VIRT_HPT_REVERT_REFUSED) {
         virtHptVerdictPrint(tool, snapshot->image, result->verdict);
@@ -164,8 +167,8 @@ printResult(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptRev
         resultText(tool, snapshot, result);
     if (result->outcome != VIRT_HPT_REVERT_DONE)
         return VIRT_HPT_EXIT_BAD;
-    return result->verdict->result == VIRT_HPT_RESULT_WARNED ? VIRT_HPT_EXIT_WARNED
-                                                             : VIRT_HPT_EXIT_GOOD;
+    return warned || result->verdict->result == VIRT_HPT_RESULT_WARNED ? VIRT_HPT_EXIT_WARNED
+                                                                       : VIRT_HPT_EXIT_GOOD;
 }
 
 static VirtHptExit
@@ -175,12 +178,14 @@ revert(VirtHptTool *tool, VirtHptSnapshot *snapshot, const Options *options)
     g_auto(VirtHptRevertResult) result = {.outcome = VIRT_HPT_REVERT_REFUSED};
     g_autoptr(GError) error = NULL;
     Watcher watcher = {.tool = tool, .progress = &progress};
+    gboolean warned = FALSE;
     VirtHptRevertOptions how = {
         .discardCurrent = options->discard,
         .prove = options->prove,
         .noDryRun = options->noDryRun,
         .progress = watchProgress,
         .say = watchSay,
+        .warned = &warned,
         .opaque = &watcher,
     };
 
@@ -191,7 +196,7 @@ revert(VirtHptTool *tool, VirtHptSnapshot *snapshot, const Options *options)
     virtHptProgressInit(&progress, tool);
     if (!virtHptSnapshotRevert(snapshot, &how, &result, &error))
         return virtHptToolFailCheck(tool, error);
-    return printResult(tool, snapshot, &result);
+    return printResult(tool, snapshot, &result, warned);
 }
 
 static VirtHptExit
@@ -199,7 +204,12 @@ recover(VirtHptTool *tool, const char *domain)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtHptGuest) guest = virtHptGuestOpen(tool->connection, domain, &error);
-    const VirtHptRevertOptions options = {.say = virtHptToolSay, .opaque = tool};
+    gboolean warned = FALSE;
+    const VirtHptRevertOptions options = {
+        .say = virtHptToolSay,
+        .warned = &warned,
+        .opaque = tool,
+    };
     VirtHptRecovery recovery;
 
     if (!guest || !virtHptGuestLock(guest, &error) ||
@@ -216,7 +226,9 @@ recover(VirtHptTool *tool, const char *domain)
         virtHptJsonAddString(json, "outcome", virtHptToolRecoveryName(recovery));
         virtHptJsonPrint(json, tool->out);
     }
-    return recovery == VIRT_HPT_RECOVERY_DIFFERS ? VIRT_HPT_EXIT_BAD : VIRT_HPT_EXIT_GOOD;
+    if (recovery == VIRT_HPT_RECOVERY_DIFFERS)
+        return VIRT_HPT_EXIT_BAD;
+    return warned ? VIRT_HPT_EXIT_WARNED : VIRT_HPT_EXIT_GOOD;
 }
 
 static VirtHptExit

@@ -93,8 +93,7 @@ virtHptToolSayRecovery(const VirtHptTool *tool, const VirtHptGuest *guest, VirtH
         break;
     case VIRT_HPT_RECOVERY_LEFT:
         message = g_strdup_printf(
-            _("a revert of '%1$s' was interrupted, and somebody started it since: it is left as it is"),
-            guest->name);
+            _("a revert of '%1$s' was interrupted: the guest is left as it is now"), guest->name);
         break;
     case VIRT_HPT_RECOVERY_NONE:
     default:

@@ -65,6 +65,7 @@ typedef enum {
  * @run: the state to leave the guest in
  * @progress: called as an image without a record is read, or %NULL
  * @say: called with what a user should know, or %NULL
+ * @warned: (nullable): set to %TRUE where that was a warning: something is not as it should be
  * @opaque: passed to @progress and @say
  */
 typedef struct {
@@ -74,6 +75,7 @@ typedef struct {
     VirtHptRunState run;
     VirtHptProgressFunc progress;
     VirtHptSayFunc say;
+    gboolean *warned;
     gpointer opaque;
 } VirtHptRevertOptions;
 
@@ -121,7 +123,8 @@ void virtHptRevertResultClear(VirtHptRevertResult *result);
  * @VIRT_HPT_RECOVERY_OFF: there was no state to bring back: the guest is off
  * @VIRT_HPT_RECOVERY_DIFFERS: the revert was completed, and the guest is paused, for its table is
  *   not the recorded one
- * @VIRT_HPT_RECOVERY_LEFT: somebody started the guest, or let it run, since: it is left as it is
+ * @VIRT_HPT_RECOVERY_LEFT: somebody started the guest or let it run since, or there is nothing to
+ *   bring back any more: it is left as it is
  */
 typedef enum {
     VIRT_HPT_RECOVERY_NONE,

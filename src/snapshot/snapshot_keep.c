@@ -99,7 +99,8 @@ virtHptKeepFind(const char *path)
 /**
  * virtHptKeepBringBack:
  * @path: of a file that was kept
- * @error: set on failure: %VIRT_HPT_ERROR_IO
+ * @error: set on failure: %VIRT_HPT_ERROR_IO, %VIRT_HPT_ERROR_NOT_FOUND where there is nothing to
+ *   give it to
  *
  * Gives the file its name again if that is gone.
  *
@@ -113,6 +114,11 @@ virtHptKeepBringBack(const char *path, GError **error)
 
     if (lstat(path, &st) == 0 || rename(kept, path) == 0)
         return TRUE;
+    if (errno == ENOENT) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+                    _("'%1$s' is gone, and so is '%2$s', its second name"), path, kept);
+        return FALSE;
+    }
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot rename '%1$s' to '%2$s': %3$s"),
                 kept, path, g_strerror(errno));
     return FALSE;

@@ -6,7 +6,9 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -34,14 +36,23 @@ isActive(const Found *found)
     return found->state != VIR_DOMAIN_SHUTOFF;
 }
 
+static gboolean
+leave(const Found *found, GError **error)
+{
+    *found->recovery = VIRT_HPT_RECOVERY_LEFT;
+    return virtHptRevertLeave(found->guest, found->journal, found->options, error);
+}
+
 /* Somebody else let the guest run since: what was saved must not go just because of that. */
 static gboolean
 recoverRunning(const Found *found, GError **error)
 {
     if (found->whole)
         return virtHptRevertRefuseRunning(found->guest, found->journal, error);
-    *found->recovery = VIRT_HPT_RECOVERY_LEFT;
-    return virtHptRevertLeave(found->guest, found->journal, found->options, error);
+    virtHptRevertWarn(found->options,
+                      _("somebody started '%1$s', or let it run, since its revert was interrupted"),
+                      found->guest->name);
+    return leave(found, error);
 }
 
 static gboolean
@@ -63,8 +74,11 @@ static gboolean
 recoverUsed(const Found *found, const char *disk, GError **error)
 {
     if (!found->whole) {
-        *found->recovery = VIRT_HPT_RECOVERY_LEFT;
-        return virtHptRevertLeave(found->guest, found->journal, found->options, error);
+        virtHptRevertWarn(
+            found->options,
+            _("'%1$s' was written to or replaced since the revert of '%2$s' was interrupted"), disk,
+            found->guest->name);
+        return leave(found, error);
     }
     g_set_error(
         error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
@@ -109,6 +123,25 @@ isOnLayersBefore(const VirtHptJournal *journal, const GPtrArray *layers)
     return TRUE;
 }
 
+/* Whoever removed the state before has decided: there is nothing to bring back. */
+static gboolean
+isAsideGone(const Found *found)
+{
+    struct stat st;
+
+    return found->journal->aside && lstat(found->journal->aside, &st) < 0 && errno == ENOENT;
+}
+
+static gboolean
+recoverWithoutAside(const Found *found, GError **error)
+{
+    virtHptRevertWarn(
+        found->options,
+        _("'%1$s', the state of '%2$s' before its revert, is gone: there is nothing to bring back"),
+        found->journal->aside, found->guest->name);
+    return leave(found, error);
+}
+
 static gboolean
 recoverRestoring(const Found *found, GError **error)
 {
@@ -122,9 +155,9 @@ recoverRestoring(const Found *found, GError **error)
             return recoverRunning(found, error);
     }
     /* Where there was no state to keep, what the user asked for is all there is. */
-    if (!found->journal->aside)
+    if (!found->journal->aside || (ours && isAsideGone(found)))
         return complete(found, error);
-    return bringBack(found, error);
+    return isAsideGone(found) ? recoverWithoutAside(found, error) : bringBack(found, error);
 }
 
 /* Whether the domain is the guest before, as libvirt restored it */
@@ -149,11 +182,22 @@ recoverUndoing(const Found *found, GError **error)
     gboolean back = FALSE;
 
     if (!isActive(found))
-        return bringBack(found, error);
+        return isAsideGone(found) ? recoverWithoutAside(found, error) : bringBack(found, error);
     if (!isBack(found, &back, error))
         return FALSE;
     return back ? abandon(found, VIRT_HPT_RECOVERY_BROUGHT_BACK, error)
                 : recoverRunning(found, error);
+}
+
+/* Whether the guest was resumed, and paused again by the user or what happened to it.  One that
+ * libvirt restored paused has other reasons. */
+static gboolean
+isPausedSince(const Found *found)
+{
+    return found->state == VIR_DOMAIN_PAUSED &&
+           (found->reason == VIR_DOMAIN_PAUSED_USER || found->reason == VIR_DOMAIN_PAUSED_IOERROR ||
+            found->reason == VIR_DOMAIN_PAUSED_WATCHDOG ||
+            found->reason == VIR_DOMAIN_PAUSED_CRASHED);
 }
 
 static gboolean
@@ -161,6 +205,8 @@ recoverCommitting(const Found *found, GError **error)
 {
     gboolean running;
 
+    if (isPausedSince(found))
+        found->journal->resume = FALSE;
     *found->recovery = VIRT_HPT_RECOVERY_FINISHED;
     return virtHptRevertCommit(found->guest, found->journal, found->options, &running, error);
 }

@@ -508,6 +508,8 @@ virtHptRevertComplete(VirtHptGuest *guest,
     }
     if (!commit(&revert, same, error))
         return FALSE;
+    if (result.verdict && result.verdict->result == VIRT_HPT_RESULT_WARNED && how.warned)
+        *how.warned = TRUE;
     *recovery = same ? VIRT_HPT_RECOVERY_FINISHED : VIRT_HPT_RECOVERY_DIFFERS;
     return TRUE;
 }

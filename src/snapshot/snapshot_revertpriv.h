@@ -14,6 +14,8 @@ G_BEGIN_DECLS
 
 void virtHptRevertSay(const VirtHptRevertOptions *options, const char *format, ...)
     G_GNUC_PRINTF(2, 3);
+void virtHptRevertWarn(const VirtHptRevertOptions *options, const char *format, ...)
+    G_GNUC_PRINTF(2, 3);
 
 gboolean virtHptRevertProve(const VirtHptSnapshot *snapshot,
                             const VirtHptRevertOptions *options,

@@ -30,6 +30,15 @@
 #include "snapshot/snapshot_revertpriv.h"
 #include "snapshot/snapshot_uses.h"
 
+static void G_GNUC_PRINTF(2, 0)
+    say(const VirtHptRevertOptions *options, const char *format, va_list args)
+{
+    g_autofree char *message = g_strdup_vprintf(format, args);
+
+    if (options->say)
+        options->say(message, options->opaque);
+}
+
 /**
  * virtHptRevertSay:
  * @options: whom to tell
@@ -38,22 +47,56 @@
 void
 virtHptRevertSay(const VirtHptRevertOptions *options, const char *format, ...)
 {
-    g_autofree char *message = NULL;
     va_list args;
 
-    if (!options->say)
-        return;
     va_start(args, format);
-    message = g_strdup_vprintf(format, args);
+    say(options, format, args);
     va_end(args);
-    options->say(message, options->opaque);
+}
+
+/**
+ * virtHptRevertWarn:
+ * @options: whom to tell, and what notes that
+ * @format: of what is not as it should be, translated
+ */
+void
+virtHptRevertWarn(const VirtHptRevertOptions *options, const char *format, ...)
+{
+    va_list args;
+
+    if (options->warned)
+        *options->warned = TRUE;
+    va_start(args, format);
+    say(options, format, args);
+    va_end(args);
+}
+
+/* Gives a file that was kept its name again; one that is gone by both is said to be, once. */
+static gboolean
+bringBackOne(const VirtHptJournal *journal,
+             guint i,
+             const VirtHptRevertOptions *options,
+             GError **error)
+{
+    const char *path = g_ptr_array_index(journal->kept, i);
+    g_autoptr(GError) local = NULL;
+
+    if (virtHptKeepBringBack(path, &local))
+        return TRUE;
+    if (!g_error_matches(local, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return FALSE;
+    }
+    virtHptRevertWarn(options, "%s", local->message);
+    g_ptr_array_remove_index(journal->kept, i);
+    return TRUE;
 }
 
 static gboolean
-bringBackKept(const VirtHptJournal *journal, GError **error)
+bringBackKept(const VirtHptJournal *journal, const VirtHptRevertOptions *options, GError **error)
 {
-    for (guint i = 0; i < journal->kept->len; i++) {
-        if (!virtHptKeepBringBack(g_ptr_array_index(journal->kept, i), error))
+    for (guint i = journal->kept->len; i > 0; i--) {
+        if (!bringBackOne(journal, i - 1, options, error))
             return FALSE;
     }
     return TRUE;
@@ -109,7 +152,8 @@ virtHptRevertAbandon(VirtHptGuest *guest,
         return FALSE;
     removeAside(journal);
     /* What cannot be removed now is removed by the next command, for which the journal stays. */
-    if (bringBackKept(journal, &local) && virtHptMadeRemove(guest, journal, options, &local)) {
+    if (bringBackKept(journal, options, &local) &&
+        virtHptMadeRemove(guest, journal, options, &local)) {
         dropKept(journal);
         virtHptJournalRemove(guest, &local);
     }
@@ -238,19 +282,20 @@ virtHptRevertUndo(VirtHptGuest *guest,
 
     /* The snapshot's guest is better than none. */
     if (journal->aside && !virtHptBackendIsWhole(journal->aside)) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
-                    _("'%1$s' does not hold the state of '%2$s' before its revert"), journal->aside,
-                    guest->name);
+        g_set_error(
+            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
+            _("'%1$s' does not hold the state of '%2$s' before its revert: to leave the guest as it is now, remove that file, then virt-hpt snapshot-revert --recover"),
+            journal->aside, guest->name);
         return FALSE;
     }
     if (!noteMade(guest, journal, error) || !endRestored(guest, journal, error) ||
-        !bringBackKept(journal, error) || !redefine(guest, journal, error))
+        !bringBackKept(journal, options, error) || !redefine(guest, journal, error))
         return FALSE;
     /* The guest is worth more than what libvirt says of its snapshots. */
     if (!virtHptMetadataPutBack(guest, journal, &local))
-        virtHptRevertSay(options,
-                         _("the snapshots of '%1$s' are not all as they were before: %2$s"),
-                         guest->name, local->message);
+        virtHptRevertWarn(options,
+                          _("the snapshots of '%1$s' are not all as they were before: %2$s"),
+                          guest->name, local->message);
     /* On a full disk it is left out, and the guest comes back all the same. */
     virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_UNDOING, NULL);
     if (journal->aside && !virtHptBackendRestoreGuest(guest, journal->aside, error))
@@ -260,15 +305,18 @@ virtHptRevertUndo(VirtHptGuest *guest,
 
 /* libvirt removes layers without asking whether a snapshot needs them. */
 static gboolean
-settleKept(const VirtHptJournal *journal, GHashTable *used, GError **error)
+settleKept(const VirtHptJournal *journal,
+           GHashTable *used,
+           const VirtHptRevertOptions *options,
+           GError **error)
 {
-    for (guint i = 0; i < journal->kept->len; i++) {
-        const char *path = g_ptr_array_index(journal->kept, i);
+    for (guint i = journal->kept->len; i > 0; i--) {
+        const char *path = g_ptr_array_index(journal->kept, i - 1);
 
-        if (g_hash_table_contains(used, path) && !virtHptKeepBringBack(path, error))
+        if (g_hash_table_contains(used, path) && !bringBackOne(journal, i - 1, options, error))
             return FALSE;
-        virtHptKeepDrop(path);
     }
+    dropKept(journal);
     return TRUE;
 }
 
@@ -286,7 +334,7 @@ nameLeft(const VirtHptJournal *journal, GHashTable *used, const VirtHptRevertOpt
 
 /**
  * virtHptRevertLeave:
- * @guest: a locked guest, which somebody started or let run since
+ * @guest: a locked guest, which somebody started or let run since, or which is off
  * @journal: of a revert that was interrupted, and has no state before to bring back
  * @options: whom to tell which files are left
  * @error: set on failure; the journal is then kept
@@ -305,12 +353,33 @@ virtHptRevertLeave(VirtHptGuest *guest,
     g_autoptr(GHashTable) used = virtHptUsesAll(guest, error);
 
     if (!used || !virtHptMadeRemove(guest, journal, options, error) ||
-        !bringBackKept(journal, error))
+        !bringBackKept(journal, options, error))
         return FALSE;
     dropKept(journal);
     nameLeft(journal, used, options);
     removeAside(journal);
     return virtHptJournalRemove(guest, error);
+}
+
+/* A guest that cannot be resumed now is whole all the same; @state: (out): its state then */
+static gboolean
+resume(VirtHptGuest *guest, const VirtHptRevertOptions *options, int *state, GError **error)
+{
+    g_autofree char *quoted = g_shell_quote(guest->name);
+    g_autoptr(GError) local = NULL;
+    gboolean resumed = virDomainResume(guest->domain) == 0;
+
+    if (!resumed)
+        virtHptLibvirtSetError(&local, _("cannot resume '%1$s'"), guest->name);
+    /* Where libvirt itself is gone this is to be tried again. */
+    if (!virtHptGuestGetState(guest, state, error))
+        return FALSE;
+    if (!resumed)
+        virtHptRevertWarn(
+            options,
+            _("%1$s: it is the snapshot's, and stays paused; to let it run: virsh resume %2$s"),
+            local->message, quoted);
+    return TRUE;
 }
 
 /**
@@ -337,13 +406,11 @@ virtHptRevertCommit(VirtHptGuest *guest,
 
     if (!virtHptGuestGetState(guest, &state, error))
         return FALSE;
-    if (journal->resume && state == VIR_DOMAIN_PAUSED && virDomainResume(guest->domain) < 0)
-        return virtHptLibvirtSetError(error, _("cannot resume '%1$s'"), guest->name);
-    if (!virtHptGuestGetState(guest, &state, error))
+    if (journal->resume && state == VIR_DOMAIN_PAUSED && !resume(guest, options, &state, error))
         return FALSE;
     *running = state == VIR_DOMAIN_RUNNING;
     used = virtHptUsesAll(guest, error);
-    if (!used || !settleKept(journal, used, error))
+    if (!used || !settleKept(journal, used, options, error))
         return FALSE;
     nameLeft(journal, used, options);
     removeAside(journal);

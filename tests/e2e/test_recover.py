@@ -14,8 +14,8 @@ from pathlib import Path
 import libvirt
 
 from .revertcase import RevertCase, change_recorded_table
-from .snapshotcase import NAME, Metadata
-from .support import BAD, COULD_NOT, GOOD, flip
+from .snapshotcase import NAME, STATE, Metadata
+from .support import BAD, COULD_NOT, GOOD, WARNINGS, flip
 
 
 class Recover(RevertCase):
@@ -104,7 +104,7 @@ class Recover(RevertCase):
         self.await_libvirt()
         self.guest.destroy()
         self.write_to(disk)
-        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        result = self.expect(WARNINGS, "snapshot-revert", "--recover", NAME, "--json")
         self.assertEqual(result.json()["outcome"], "left")
         self.assertEqual(self.guest.state(), "shut off")
         self.assertEqual(self.phase(), "none")
@@ -160,7 +160,7 @@ class Recover(RevertCase):
         self.assertIn(str(self.aside()), result.err)
         self.assertEqual(self.guest.domain.ID(), before)
         self.aside().unlink()
-        result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+        result = self.expect(WARNINGS, "snapshot-revert", "--recover", NAME, "--json")
         self.assertEqual(result.json()["outcome"], "left")
         self.assertEqual((self.guest.domain.ID(), self.phase()), (before, "none"))
         self.assert_nothing_left(self.said() + result.err)
@@ -185,10 +185,8 @@ class Recover(RevertCase):
         self.assertEqual(extra.read_bytes(), content)
         self.assert_undone(before, disk, count, result.err)
 
-    def test_disk_that_was_attached_after_the_kill_stays(self) -> None:
-        self.create("target")
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+    def kill_while_libvirt_restores(self) -> None:
+        """A revert that is killed when libvirt was asked to restore the snapshot's guest."""
         process = self.start("snapshot-revert", NAME, "target")
         while process.poll() is None and self.phase() in ("none", "preparing", "stopping"):
             pass
@@ -200,6 +198,39 @@ class Recover(RevertCase):
         self.assertEqual(self.phase(), "restoring", self.said())
         self.await_libvirt()
         self.assertEqual(self.guest.state(), "paused")
+
+    def test_state_before_that_the_user_removed_is_not_waited_for(self) -> None:
+        self.create("target")
+        self.kill_while_libvirt_restores()
+        self.guest.destroy()
+        self.aside().unlink()
+        result = self.expect(WARNINGS, "snapshot-revert", "--recover", NAME, "--json")
+        self.assertEqual(result.json()["outcome"], "left")
+        self.assertIn(f"'{self.aside()}', the state of", result.err)
+        self.assertEqual((self.guest.state(), self.phase()), ("shut off", "none"))
+        self.assert_nothing_left(self.said() + result.err)
+
+    def test_guest_that_the_user_paused_since_is_not_resumed(self) -> None:
+        self.create("target")
+        change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
+        for suspend, state in ((False, "running"), (True, "paused")):
+            self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+            # As if the table had been the same and the command was killed then
+            journal = STATE / self.guest.uuid / "journal"
+            text = journal.read_text(encoding="utf-8").replace("phase=differs", "phase=committing")
+            journal.write_text(text.replace("resume=false", "resume=true"), encoding="utf-8")
+            if suspend:
+                self.host.virsh("resume", NAME)
+                self.host.virsh("suspend", NAME)
+            result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
+            self.assertEqual(result.json()["outcome"], "completed")
+            self.assertEqual((self.guest.state(), self.phase()), (state, "none"))
+
+    def test_disk_that_was_attached_after_the_kill_stays(self) -> None:
+        self.create("target")
+        self.guest.console.settle()
+        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        self.kill_while_libvirt_restores()
         extra, content = self.attach()
         result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
         self.assertEqual(result.json()["outcome"], "brought-back")
