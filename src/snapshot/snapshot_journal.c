@@ -193,7 +193,9 @@ virtHptJournalLoad(VirtHptGuest *guest, VirtHptJournal **journal, GError **error
  *
  * Writes the journal.  When this returns %TRUE it is on the disk.
  *
- * Returns: %TRUE, or %FALSE with @error set and the journal as it was
+ * Returns: %TRUE, or %FALSE with @error set.  The journal then is as it was, unless that it was
+ *   replaced is all that could not be made sure of: then @journal is in @phase, as whoever reads it
+ *   would find
  */
 gboolean
 virtHptJournalEnter(VirtHptJournal *journal,
@@ -204,6 +206,7 @@ virtHptJournalEnter(VirtHptJournal *journal,
     VirtHptPhase before = journal->phase;
     g_autofree char *text = NULL;
     gsize length;
+    gboolean written;
     gboolean ok;
     int fd;
 
@@ -216,12 +219,13 @@ virtHptJournalEnter(VirtHptJournal *journal,
     /* What could not be read again is not written. */
     if (fd >= 0 && length > (gsize)JOURNAL_MAX)
         errno = EFBIG;
-    ok = fd >= 0 && length <= (gsize)JOURNAL_MAX && (gsize)full_write(fd, text, length) == length &&
-         fsync(fd) == 0 &&
-         renameat(guest->stateDir, JOURNAL_DRAFT, guest->stateDir, JOURNAL) == 0 &&
-         fsync(guest->stateDir) == 0;
-    if (!ok) {
+    written = fd >= 0 && length <= (gsize)JOURNAL_MAX &&
+              (gsize)full_write(fd, text, length) == length && fsync(fd) == 0 &&
+              renameat(guest->stateDir, JOURNAL_DRAFT, guest->stateDir, JOURNAL) == 0;
+    ok = written && fsync(guest->stateDir) == 0;
+    if (!ok)
         setErrno(guest, error);
+    if (!written) {
         journal->phase = before;
         unlinkat(guest->stateDir, JOURNAL_DRAFT, 0);
     }

@@ -10,9 +10,6 @@
 
 #include "config.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include <glib/gi18n-lib.h>
 
 #include "snapshot/snapshot_keep.h"
@@ -104,45 +101,6 @@ validate(Revert *revert, gboolean *passed, GError **error)
     return virtHptWatchCheck(revert->image, VIRT_HPT_WATCH_OURS, error);
 }
 
-/* What libvirt itself would lose, or take for the guest's state later */
-static gboolean
-checkGuest(const Revert *revert, GError **error)
-{
-    if (virDomainIsPersistent(revert->guest->domain) != 1) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
-            _("'%1$s' is not defined persistently: libvirt forgets its snapshots when it stops"),
-            revert->guest->name);
-        return FALSE;
-    }
-    if (virDomainHasManagedSaveImage(revert->guest->domain, 0) == 1) {
-        g_set_error(
-            error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_UNSUPPORTED,
-            _("'%1$s' has a managed save, which its next start would restore: start it, or: virsh managedsave-remove"),
-            revert->guest->name);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* Nobody but the user knows whether the state before an earlier revert may go. */
-static gboolean
-checkUndecided(const Revert *revert, GError **error)
-{
-    g_autoptr(VirtHptJournal) earlier = NULL;
-    const char *name = revert->guest->name;
-
-    if (!virtHptJournalLoad(revert->guest, &earlier, error))
-        return FALSE;
-    if (!earlier)
-        return TRUE;
-    g_set_error(
-        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
-        _("an earlier revert of '%1$s' waits for a decision, as its restored table differed: to go back to before it: virt-hpt snapshot-revert --recover; to keep the guest as it is, remove '%2$s' first, and then the same"),
-        name, earlier->aside);
-    return FALSE;
-}
-
 /* Notes for whoever has to complete the revert what was validated. */
 static void
 noteFiles(Revert *revert)
@@ -187,7 +145,7 @@ plan(Revert *revert, GError **error)
                       (run == VIRT_HPT_RUN_AS_SAVED && g_strcmp0(snapshot->state, "running") == 0);
     if (revert->active && !revert->options->discardCurrent)
         journal->aside = g_build_filename(guest->statePath, VIRT_HPT_ASIDE, NULL);
-    return checkUndecided(revert, error) && checkGuest(revert, error) &&
+    return virtHptRevertMayBegin(guest, journal, error) &&
            virtHptMetadataRemember(guest, snapshot->handle, journal, error) &&
            (!snapshot->backend->plan || snapshot->backend->plan(snapshot, journal, error)) &&
            virtHptStoppedPlan(guest, journal, error) &&
@@ -201,15 +159,10 @@ prepare(Revert *revert, GError **error)
     const VirtHptBackend *backend = revert->snapshot->backend;
     VirtHptJournal *journal = revert->journal;
 
-    /* What an earlier revert left there must be gone before a journal speaks of it. */
-    if (journal->aside && unlink(journal->aside) < 0 && errno != ENOENT) {
-        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),
-                    journal->aside, g_strerror(errno));
-        return FALSE;
-    }
+    /* Also where it is not known whether it was written */
+    revert->entered = TRUE;
     if (!virtHptJournalEnter(journal, revert->guest, VIRT_HPT_PHASE_PREPARING, error))
         return FALSE;
-    revert->entered = TRUE;
     if (backend->prepare && !backend->prepare(revert->snapshot, journal, error))
         return FALSE;
     for (guint i = 0; i < journal->kept->len; i++) {

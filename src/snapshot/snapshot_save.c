@@ -88,11 +88,28 @@ const VirtHptBackend virtHptBackendSave = {
     .remove = saveRemove,
 };
 
+/* libvirt leaves it to the kernel when the image, and its name, come to the disk. */
+static gboolean
+settle(const VirtHptGuest *guest, const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    gboolean ok = fd >= 0 && fsync(fd) == 0 && fsync(guest->stateDir) == 0;
+
+    if (!ok)
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
+                    _("cannot make sure that '%1$s' is on the disk: %2$s"), path,
+                    g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 /**
  * virtHptBackendSaveGuest:
- * @guest: a guest that runs or is paused
- * @path: where to
- * @error: set on failure; the guest is then as it was
+ * @guest: a locked guest that runs or is paused
+ * @path: where to, in its state directory
+ * @error: set on failure; the guest is then as it was, or, with %VIRT_HPT_ERROR_IO, off and saved,
+ *   and a power failure might undo that
  *
  * Returns: %TRUE and the guest is off, or %FALSE with @error set
  */
@@ -101,7 +118,7 @@ virtHptBackendSaveGuest(VirtHptGuest *guest, const char *path, GError **error)
 {
     const VirtHptCreateOptions options = {.memory = path};
 
-    return virtHptBackendSave.create(guest, &options, error);
+    return virtHptBackendSave.create(guest, &options, error) && settle(guest, path, error);
 }
 
 /**

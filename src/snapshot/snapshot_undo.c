@@ -163,9 +163,13 @@ virtHptRevertAbandon(VirtHptGuest *guest,
 static gboolean
 redefine(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
 {
+    g_autoptr(VirtHptLibvirtString) now = NULL;
     g_autoptr(virDomain) defined = NULL;
 
     if (!journal->definition)
+        return TRUE;
+    now = virDomainGetXMLDesc(guest->domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+    if (g_strcmp0(now, journal->definition) == 0)
         return TRUE;
     defined = virDomainDefineXML(guest->connection, journal->definition);
     if (!defined)

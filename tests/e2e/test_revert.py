@@ -90,6 +90,22 @@ class Revert(RevertCase):
         self.host.virsh("resume", NAME)
         self.assert_went_back(count)
 
+    def test_saved_state_that_no_revert_knows_of_is_not_removed(self) -> None:
+        self.create("target")
+        self.aside().write_bytes(self.memory_of("target").read_bytes())
+        content = self.aside().read_bytes()
+        self.guest.console.settle()
+        result = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
+        self.assertIn(str(self.aside()), result.err)
+        self.assertEqual(self.aside().read_bytes(), content)
+        self.assertEqual(self.phase(), "none")
+        self.assert_alive()
+        # What is not whole is nobody's
+        self.aside().write_bytes(b"partial")
+        self.expect(GOOD, "snapshot-revert", NAME, "target")
+        self.assertFalse(self.aside().exists())
+        self.assert_alive()
+
     def test_no_current_snapshot_before_is_none_after(self) -> None:
         self.broken("broken")
         xml = self.work / "broken.xml"
