@@ -19,6 +19,7 @@
 
 #include "libvirt-hpt/htab_error.h"
 #include "snapshot/snapshot_backend.h"
+#include "snapshot/snapshot_backing.h"
 #include "snapshot/snapshot_keep.h"
 
 static void
@@ -85,6 +86,7 @@ testReserve(void)
     g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
     g_autoptr(VirtHptOverlay) second = virtHptOverlayNew("vda", base, "raw", FALSE);
     GStatBuf st;
+    int fd;
 
     g_assert_no_error(error);
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
@@ -93,15 +95,17 @@ testReserve(void)
     virtHptOverlayName(second, base, "a/b");
     g_assert_true(g_str_has_prefix(overlay->path, prefix));
     g_assert_cmpstr(overlay->path, !=, second->path);
-    g_assert_true(virtHptOverlayReserve(overlay, &error));
+    fd = virtHptOverlayReserve(overlay, &error);
     g_assert_no_error(error);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(close(fd), ==, 0);
     made = g_strdup(overlay->path);
     g_assert_cmpint(g_stat(made, &st), ==, 0);
     g_assert_cmpuint(st.st_mode & 0777, ==, 0640);
 
     g_assert_cmpint(symlink("/nowhere", second->path), ==, 0);
     taken = g_strdup(second->path);
-    g_assert_false(virtHptOverlayReserve(second, &error));
+    g_assert_cmpint(virtHptOverlayReserve(second, &error), ==, -1);
     g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO);
     g_assert_null(second->path);
     g_unlink(taken);
@@ -124,20 +128,57 @@ testPath(void)
     g_autofree char *before = g_strdup(g_getenv("PATH"));
     g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
     gboolean made;
+    int fd;
 
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
     g_assert_true(g_file_set_contents(program, script, -1, NULL));
     g_assert_cmpint(g_chmod(program, 0755), ==, 0);
     virtHptOverlayName(overlay, base, "a");
-    g_assert_true(virtHptOverlayReserve(overlay, &error));
+    fd = virtHptOverlayReserve(overlay, &error);
+    g_assert_no_error(error);
     g_setenv("PATH", path, TRUE);
-    made = virtHptOverlayFormat(overlay, &error);
+    made = virtHptOverlayFormat(overlay, fd, &error);
     g_setenv("PATH", before, TRUE);
     g_assert_false(g_file_test(trace, G_FILE_TEST_EXISTS));
     /* A machine that builds need not have qemu-img. */
     g_assert_true(made == g_file_test(QEMU_IMG, G_FILE_TEST_IS_EXECUTABLE));
     g_unlink(overlay->path);
     g_unlink(program);
+    g_unlink(base);
+    g_rmdir(dir);
+}
+
+/* The directory may be a user's, who sees the file appear */
+static void
+testLink(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
+    g_autofree char *base = g_build_filename(dir, "base", NULL);
+    g_autofree char *victim = g_build_filename(dir, "victim", NULL);
+    g_autofree char *moved = g_build_filename(dir, "moved", NULL);
+    g_autofree char *text = NULL;
+    g_autofree char *backing = NULL;
+    g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", base, "raw", FALSE);
+    gboolean made;
+    int fd;
+
+    g_assert_true(g_file_set_contents(base, "", 0, NULL));
+    g_assert_true(g_file_set_contents(victim, "whole", -1, NULL));
+    virtHptOverlayName(overlay, "a");
+    fd = virtHptOverlayReserve(overlay, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(g_rename(overlay->path, moved), ==, 0);
+    g_assert_cmpint(symlink(victim, overlay->path), ==, 0);
+    made = virtHptOverlayFormat(overlay, fd, &error);
+    g_assert_true(made == g_file_test(QEMU_IMG, G_FILE_TEST_IS_EXECUTABLE));
+    g_assert_true(g_file_get_contents(victim, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "whole");
+    backing = virtHptBackingRead(moved);
+    g_assert_cmpstr(backing, ==, made ? base : NULL);
+    g_unlink(overlay->path);
+    g_unlink(moved);
+    g_unlink(victim);
     g_unlink(base);
     g_rmdir(dir);
 }
@@ -268,6 +309,7 @@ main(int argc, char **argv)
     g_test_add_func("/snapshot/overlay/needs-its-disk", testNoDisk);
     g_test_add_func("/snapshot/overlay/takes-no-name-that-is-taken", testReserve);
     g_test_add_func("/snapshot/overlay/runs-no-program-from-the-path", testPath);
+    g_test_add_func("/snapshot/overlay/follows-no-link", testLink);
     g_test_add_func("/snapshot/journal/reads-back-as-written", testJournal);
     g_test_add_func("/snapshot/keep/gives-a-file-its-name-again", testKeep);
     g_test_add_func("/snapshot/save/is-whole-in-every-format", testWhole);

@@ -278,7 +278,9 @@ externalPrepare(const VirtHptSnapshot *snapshot G_GNUC_UNUSED,
     for (guint i = 0; i < journal->overlays->len; i++) {
         VirtHptOverlay *overlay = g_ptr_array_index(journal->overlays, i);
 
-        if (!virtHptOverlayReserve(overlay, error) || !virtHptOverlayFormat(overlay, error))
+        int fd = virtHptOverlayReserve(overlay, error);
+
+        if (fd < 0 || !virtHptOverlayFormat(overlay, fd, error))
             return FALSE;
     }
     return TRUE;

@@ -52,6 +52,10 @@ virtHptOverlayFree(VirtHptOverlay *overlay)
     g_free(overlay);
 }
 
+/* Where qemu-img finds the file that it shall write to */
+#define LAYER_FD 3
+#define LAYER_NAME "/proc/self/fd/" G_STRINGIFY(LAYER_FD)
+
 /* QEMU runs as whoever may use the base, which may be read-only.  Of a device libvirt sees to that
  * by itself: the file stays root's until then. */
 static gboolean
@@ -91,9 +95,9 @@ virtHptOverlayName(VirtHptOverlay *overlay, const char *beside, const char *labe
  *
  * Makes an empty file.
  *
- * Returns: %TRUE, or %FALSE with @error set
+ * Returns: (transfer full): a descriptor of the file, or -1 with @error set
  */
-gboolean
+int
 virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error)
 {
     int fd = open(overlay->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -106,24 +110,25 @@ virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error)
             close(fd);
         }
         g_clear_pointer(&overlay->path, g_free);
-        return FALSE;
+        return -1;
     }
-    close(fd);
-    return TRUE;
+    return fd;
 }
 
 /**
  * virtHptOverlayFormat:
  * @overlay: an overlay with an empty file
+ * @fd: (transfer full): of that file
  * @error: set on failure: %VIRT_HPT_ERROR_FAILED with what qemu-img said
  *
  * Makes the file an empty qcow2 layer above the base.  The qemu-img is the one that was found when
- * this was built, and the caller's environment has no say.
+ * this was built, and the caller's environment has no say.  It is given the file, not its path:
+ * whoever the directory belongs to could put a link there.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error)
+virtHptOverlayFormat(const VirtHptOverlay *overlay, int fd, GError **error)
 {
     static char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C", NULL};
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
@@ -133,9 +138,10 @@ virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error)
     g_autoptr(GError) local = NULL;
 
     g_subprocess_launcher_set_environ(launcher, environment);
-    process = g_subprocess_launcher_spawn(launcher, &local, QEMU_IMG, "create", "-q", "-f", "qcow2",
-                                          "-F", overlay->format, "-b", overlay->base, "--",
-                                          overlay->path, NULL);
+    g_subprocess_launcher_take_fd(launcher, fd, LAYER_FD);
+    process =
+        g_subprocess_launcher_spawn(launcher, &local, QEMU_IMG, "create", "-q", "-f", "qcow2", "-F",
+                                    overlay->format, "-b", overlay->base, "--", LAYER_NAME, NULL);
     if (process && g_subprocess_communicate_utf8(process, NULL, NULL, NULL, &said, &local) &&
         g_subprocess_get_successful(process))
         return TRUE;

@@ -33,8 +33,8 @@ VirtHptOverlay *virtHptOverlayNew(const char *target,
 void virtHptOverlayFree(VirtHptOverlay *overlay);
 
 void virtHptOverlayName(VirtHptOverlay *overlay, const char *beside, const char *label);
-gboolean virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error);
-gboolean virtHptOverlayFormat(const VirtHptOverlay *overlay, GError **error);
+int virtHptOverlayReserve(VirtHptOverlay *overlay, GError **error);
+gboolean virtHptOverlayFormat(const VirtHptOverlay *overlay, int fd, GError **error);
 
 char *virtHptOverlayEditDomain(const char *xml, const GPtrArray *overlays, GError **error);
 
