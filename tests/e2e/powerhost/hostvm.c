@@ -39,13 +39,20 @@ typedef struct {
     guint64 reserved[2];
 } GetHtabFd;
 
+typedef struct {
+    guint64 flags;
+    guint64 processTable;
+} MmuV3Cfg;
+
 #define SET_REGS _IOW(KVMIO, 0x82, PpcRegs)
 #define GET_HTAB_FD _IOW(KVMIO, 0xaa, GetHtabFd)
+#define CONFIGURE_V3_MMU _IOW(KVMIO, 0xaf, MmuV3Cfg)
 #define REG_PPC_LPCR_64 0x10300000000000b5ULL
 
 #ifdef __powerpc__
 G_STATIC_ASSERT(SET_REGS == KVM_SET_REGS);
 G_STATIC_ASSERT(GET_HTAB_FD == KVM_PPC_GET_HTAB_FD);
+G_STATIC_ASSERT(CONFIGURE_V3_MMU == KVM_PPC_CONFIGURE_V3_MMU);
 G_STATIC_ASSERT(REG_PPC_LPCR_64 == KVM_REG_PPC_LPCR_64);
 #endif
 
@@ -163,6 +170,15 @@ hostVmResize(HostVm *vm, gulong request, guint order)
     int result = ioctl(vm->fd, request, &resize);
 
     return result < 0 ? -errno : result;
+}
+
+/* KVM_PPC_CONFIGURE_V3_MMU: 0 or errno; 0 and 0 is hash */
+int
+hostVmConfigureMmu(HostVm *vm, guint64 flags, guint64 processTable)
+{
+    MmuV3Cfg argument = {.flags = flags, .processTable = processTable};
+
+    return ioctl(vm->fd, CONFIGURE_V3_MMU, &argument) < 0 ? errno : 0;
 }
 
 gint

@@ -43,6 +43,7 @@ gboolean hostIsRadix(void);
 gboolean hostIsGuest(void);
 
 int hostVmAllocate(HostVm *vm, guint order);
+int hostVmConfigureMmu(HostVm *vm, guint64 flags, guint64 processTable);
 int hostVmResize(HostVm *vm, gulong request, guint order);
 gint hostVmCapability(const HostVm *vm, glong capability);
 int hostVmGetHtab(const HostVm *vm, guint64 flags, guint64 start, guint64 reserved);

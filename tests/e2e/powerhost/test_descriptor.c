@@ -210,6 +210,26 @@ testCapabilities(void)
     htabFdPut(kernelFd(), vm, 0, &htabFdPlain);
 }
 
+/* A VM of a radix host has the same descriptor, once its guest has chosen hash.  What it read
+ * before was no pass, while what is read of a table that is not there is a first pass of no slot.
+ */
+static void
+testVmThatTurnsToHashIsRead(void)
+{
+    g_autoptr(HostVm) vm = hostVmNew();
+    int fd = openFd(vm, 0);
+    guint8 buffer[100];
+
+    g_assert_cmpint(read(fd, buffer, sizeof(buffer)), ==, 0);
+    g_assert_cmpint(hostVmConfigureMmu(vm, 0, 0), ==, hostIsArch300() ? 0 : ENODEV);
+    kernelAssertProbes(vm, VIRT_HPT_KVM_STATE_NO_TABLE, 0);
+    g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, 0);
+    g_assert_cmpint(read(fd, buffer, sizeof(buffer)), ==, hostIsRadix() ? 8 : 0);
+    htabFdPut(kernelFd(), vm, 9, &htabFdPlain);
+    g_assert_cmpint(read(fd, buffer, sizeof(buffer)), ==, 24);
+    close(fd);
+}
+
 static void
 testPageSizesOfTheHost(void)
 {
@@ -280,6 +300,7 @@ addDescriptorTests(void)
                     testVmWithoutTableReadsEmptyAndIsToldApart);
     g_test_add_func("/kernel/open/the capability is there, that for ISA 3.0 is on POWER9 with hash",
                     testCapabilities);
+    g_test_add_func("/kernel/open/a VM that turns to hash is read", testVmThatTurnsToHashIsRead);
     g_test_add_func("/kernel/open/the page sizes of the host", testPageSizesOfTheHost);
     g_test_add_func("/kernel/write/two records in one write are misread",
                     testTwoRecordsInOneWriteAreMisread);

@@ -28,6 +28,19 @@ testHostHasNoHashForItsGuests(void)
     g_assert_cmpint(hostVmAllocate(vm, ORDER), ==, EOPNOTSUPP);
 }
 
+/* As a VMM asks when its guest chooses hash in the negotiation (H_REGISTER_PROC_TBL; PAPR) */
+static void
+testNoGuestTurnsToHash(void)
+{
+    g_autoptr(HostVm) vm = hostVmNew();
+
+    g_assert_cmpint(hostVmCapability(vm, KVM_CAP_PPC_MMU_HASH_V3), ==, 0);
+    g_assert_cmpint(hostVmCapability(vm, KVM_CAP_PPC_MMU_RADIX), ==, 1);
+    g_assert_cmpint(hostVmConfigureMmu(vm, 0, 0), ==, EINVAL);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_PREPARE, ORDER), ==, -EINVAL);
+    g_assert_cmpint(hostVmResize(vm, KVM_PPC_RESIZE_HPT_COMMIT, ORDER), ==, -EINVAL);
+}
+
 static void
 testDescriptorReadsEmptyAndRefusesWrites(void)
 {
@@ -66,6 +79,7 @@ addNestedTests(void)
 {
     g_test_add_func("/kernel/nested/the host has no hash for its guests",
                     testHostHasNoHashForItsGuests);
+    g_test_add_func("/kernel/nested/no guest turns to hash", testNoGuestTurnsToHash);
     g_test_add_func("/kernel/nested/the descriptor reads empty and refuses writes",
                     testDescriptorReadsEmptyAndRefusesWrites);
     g_test_add_func("/kernel/nested/the library says radix", testLibrarySaysRadix);
