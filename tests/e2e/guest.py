@@ -249,10 +249,11 @@ class QemuGuest:
         if running and not live:
             self.qmp.command("stop")
         path.unlink(missing_ok=True)
-        settings = {"max-bandwidth": 1 << 40, "downtime-limit": 300, **(parameters or {})}
+        settings = {"max-bandwidth": 1 << 40, "downtime-limit": 300}
         if passes:
             # Not 0: QEMU looks for changed pages only when less than the limit's worth is left
-            settings.update({"max-bandwidth": 32 << 20, "downtime-limit": 1})
+            settings = {"max-bandwidth": 32 << 20, "downtime-limit": 1}
+        settings.update(parameters or {})
         self._set_capabilities(capabilities, True)
         try:
             self.qmp.command("migrate-set-parameters", **settings)
