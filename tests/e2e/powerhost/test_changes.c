@@ -47,7 +47,7 @@ static const guint32 program[] = {
 };
 
 /* How many of the guest's entries there are once it is past the first 1024 rounds */
-#define ENTRIES 1024
+#define ENTRIES G_GUINT64_CONSTANT(1024)
 
 static HostVm *
 vmThatChangesItsTable(void)
@@ -87,7 +87,7 @@ testPassesFollowGuest(void)
     g_autoptr(VirtHptTable) held = NULL;
 
     hostVmStart(vm);
-    while (hostVmGetCount(vm) < (guint64)20 * ENTRIES) {
+    while (hostVmGetCount(vm) < 20 * ENTRIES) {
         hostVmWaitCount(vm);
         kernelPass(reader, followed);
     }
@@ -111,7 +111,7 @@ testPassHoldsSlotsOnce(void)
     g_autoptr(VirtHptTable) table = htabFdTableNew(ORDER);
 
     hostVmStart(vm);
-    while (hostVmGetCount(vm) < (guint64)3 * ENTRIES)
+    while (hostVmGetCount(vm) < 3 * ENTRIES)
         hostVmWaitCount(vm);
     kernelPass(reader, table);
     for (guint i = 0; i < G_N_ELEMENTS(waits); i++) {
@@ -160,7 +160,7 @@ testGuestRunsOnWithBoltedEntriesAlone(void)
     VirtHptKvmPass pass;
 
     hostVmStart(source);
-    while (hostVmGetCount(source) < (guint64)2 * ENTRIES)
+    while (hostVmGetCount(source) < 2 * ENTRIES)
         hostVmWaitCount(source);
     hostVmStop(source);
     reader = kernelReader(source, ORDER, VIRT_HPT_KVM_BOLTED_ONLY);

@@ -156,12 +156,14 @@ testPositionMeansNothing(void)
         htabFdPut(kernelFd(), vm, slot, &htabFdPlain);
     fd = openFd(vm, 0);
     for (guint32 slot = 0; slot < 4; slot++) {
+        const off_t position = (off_t)48 * slot;
+
         g_assert_cmpint(read(fd, buffer, sizeof(buffer)), ==, 24);
         memcpy(&index, buffer, sizeof(index));
         g_assert_cmpuint(index, ==, slot);
         /* There is a position, at which nobody looks */
-        g_assert_cmpint(lseek(fd, 0, SEEK_CUR), ==, 48 * slot);
-        g_assert_cmpint(lseek(fd, 48 * (slot + 1), SEEK_SET), ==, 48 * (slot + 1));
+        g_assert_cmpint(lseek(fd, 0, SEEK_CUR), ==, position);
+        g_assert_cmpint(lseek(fd, position + 48, SEEK_SET), ==, position + 48);
         g_assert_cmpint(result(pread(fd, buffer, sizeof(buffer), 0)), ==, -ESPIPE);
     }
     close(fd);
