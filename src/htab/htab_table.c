@@ -17,24 +17,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "htab/htab_entrypriv.h"
 #include "libvirt-hpt/htab_error.h"
-#include "libvirt-hpt/htab_table.h"
+#include "htab/htab_entrypriv.h"
+#include "htab/htab_tablepriv.h"
 
 #define WORDS_PER_SLOT (VIRT_HPT_ENTRY_SIZE / sizeof(guint64))
 
-/* 4 KiB, the smallest page of the machines that this runs on */
-#define CHUNK_SLOTS 256
+#define CHUNK_SLOTS VIRT_HPT_CHUNK_SLOTS
 
 #define WIRE_VALID GUINT64_TO_BE(VIRT_HPT_V_VALID)
 #define WIRE_PRIVATE GUINT64_TO_BE(VIRT_HPT_V_PRIVATE)
-
-struct _VirtHptTable {
-    guint order;
-    guint64 slots;
-    guint64 *words;  /* two a slot, V before R, in wire order */
-    guint64 *chunks; /* bit n is set when chunk n may hold an entry */
-};
 
 /*
  * Asks for large pages, where the system gives them to those who ask.  A fault each 4 KiB takes

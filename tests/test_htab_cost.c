@@ -1,0 +1,277 @@
+/*
+ * test_htab_cost.c: what differs costs what it says, not what the tables are
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Proves that to compare two large tables that are nearly empty, and to write and apply what
+ * differs, touches no slot but those near entries: all others are memory that nobody may read, so
+ * that the first look at one would end the test.  For what is applied the same holds of the map
+ * that tells where entries may be.  And that the memory of a comparison does not grow with what
+ * differs.
+ *
+ * Requires /proc.  Nothing is told from times.
+ */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "libvirt-hpt/htab_delta.h"
+#include "libvirt-hpt/htab_diff.h"
+#include "htab/htab_tablepriv.h"
+
+/* 8 GiB, of which nothing is there but what is opened */
+#define ORDER 33
+#define SLOTS (G_GUINT64_CONSTANT(1) << (ORDER - 4))
+#define TABLE_BYTES ((gsize)1 << ORDER)
+#define MAP_BYTES ((gsize)(SLOTS / VIRT_HPT_CHUNK_SLOTS / 8))
+
+/* A table whose slots all differ from those of another one */
+#define FULL_ORDER 22
+#define FULL_SLOTS (G_GUINT64_CONSTANT(1) << (FULL_ORDER - 4))
+
+#define KIB_PER_MIB 1024
+
+static const guint64 places[] = {0, 77, SLOTS / 3, SLOTS / 2, SLOTS - 1};
+
+/* Memory that faults, whoever touches it */
+static void *
+newClosed(gsize bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    g_assert(memory != MAP_FAILED);
+    return memory;
+}
+
+/* Opens the pages of @bytes bytes at @at of @memory */
+static void
+openAt(void *memory, gsize at, gsize bytes)
+{
+    gsize page = (gsize)sysconf(_SC_PAGESIZE);
+    gsize first = at / page * page;
+
+    g_assert_cmpint(mprotect((guint8 *)memory + first, at + bytes - first, PROT_READ | PROT_WRITE),
+                    ==, 0);
+}
+
+static void
+initGuarded(VirtHptTable *table)
+{
+    *table = (VirtHptTable){
+        .order = ORDER,
+        .slots = SLOTS,
+        .words = newClosed(TABLE_BYTES),
+        .chunks = newClosed(MAP_BYTES),
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++) {
+        guint64 chunk = places[i] / VIRT_HPT_CHUNK_SLOTS;
+
+        openAt(table->words, (gsize)(chunk * VIRT_HPT_CHUNK_SLOTS * VIRT_HPT_ENTRY_SIZE),
+               (gsize)VIRT_HPT_CHUNK_SLOTS * VIRT_HPT_ENTRY_SIZE);
+        openAt(table->chunks, (gsize)(chunk / 64 * sizeof(guint64)), sizeof(guint64));
+    }
+}
+
+static void
+clearGuarded(VirtHptTable *table)
+{
+    munmap(table->words, TABLE_BYTES);
+    munmap(table->chunks, MAP_BYTES);
+}
+
+/* Entries at every other one of the places, beginning with @first */
+static void
+put(VirtHptTable *table, guint first)
+{
+    const VirtHptEntry entry = {VIRT_HPT_V_VALID | 0x100, 0x1000};
+
+    for (guint i = first; i < G_N_ELEMENTS(places); i += 2)
+        virtHptTableSet(table, places[i], &entry);
+}
+
+static gboolean
+append(const guint8 *data, gsize length, gpointer opaque, G_GNUC_UNUSED GError **error)
+{
+    g_byte_array_append(opaque, data, (guint)length);
+    return TRUE;
+}
+
+static GByteArray *
+makeDelta(VirtHptTable *before, VirtHptTable *after)
+{
+    GByteArray *delta = g_byte_array_new();
+    g_autoptr(GError) error = NULL;
+
+    /* To find the entries of a table the map of it is read, all of it */
+    openAt(before->chunks, 0, MAP_BYTES);
+    openAt(after->chunks, 0, MAP_BYTES);
+    virtHptTableEncodeDelta(before, after, append, delta, &error);
+    g_assert_no_error(error);
+    return delta;
+}
+
+static void
+testCompare(void)
+{
+    VirtHptTable before;
+    VirtHptTable after;
+    g_autoptr(GByteArray) delta = NULL;
+    g_autoptr(VirtHptDiff) diff = NULL;
+    g_autoptr(GError) error = NULL;
+
+    initGuarded(&before);
+    initGuarded(&after);
+    put(&before, 0);
+    put(&after, 1);
+
+    delta = makeDelta(&before, &after);
+    /* Order and reserved, a header a record, the entries that are new, and the end */
+    g_assert_cmpuint(delta->len, ==,
+                     8 + G_N_ELEMENTS(places) * 8 + G_N_ELEMENTS(places) / 2 * VIRT_HPT_ENTRY_SIZE +
+                         8);
+
+    diff = virtHptTableDiff(&before, &after, 16, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(diff->counts[VIRT_HPT_DIFF_ADDED], ==, G_N_ELEMENTS(places) / 2);
+    g_assert_cmpuint(diff->counts[VIRT_HPT_DIFF_REMOVED], ==, (G_N_ELEMENTS(places) + 1) / 2);
+
+    clearGuarded(&before);
+    clearGuarded(&after);
+}
+
+static void
+testApply(void)
+{
+    VirtHptTable before;
+    VirtHptTable after;
+    VirtHptTable table;
+    g_autoptr(GByteArray) delta = NULL;
+    g_autoptr(VirtHptDeltaReader) reader = NULL;
+    g_autoptr(GError) error = NULL;
+    VirtHptDeltaStats stats = {0};
+
+    initGuarded(&before);
+    initGuarded(&after);
+    initGuarded(&table);
+    put(&before, 0);
+    put(&table, 0);
+    put(&after, 1);
+    delta = makeDelta(&before, &after);
+
+    reader = virtHptDeltaReaderNew(&table);
+    virtHptDeltaReaderFeed(reader, delta->data, delta->len, &error);
+    g_assert_no_error(error);
+    virtHptDeltaReaderFinish(reader, &stats, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(stats.set, ==, G_N_ELEMENTS(places) / 2);
+    g_assert_cmpuint(stats.cleared, ==, (G_N_ELEMENTS(places) + 1) / 2);
+    g_assert_cmpuint(stats.same + stats.absent, ==, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++)
+        g_assert_cmpuint(virtHptTableGet(&table, places[i]).v & VIRT_HPT_V_VALID, ==, i % 2);
+
+    clearGuarded(&before);
+    clearGuarded(&after);
+    clearGuarded(&table);
+}
+
+/* What the other tests rely on: who looks further does not come back */
+static void
+testGuard(void)
+{
+    VirtHptTable table;
+    pid_t child;
+    int status = 0;
+
+    initGuarded(&table);
+    put(&table, 0);
+    child = fork();
+    g_assert_cmpint(child, >=, 0);
+    if (child == 0) {
+        /* What a sanitizer would say of it is no news */
+        close(STDERR_FILENO);
+        _exit(virtHptTableNextValid(&table, 1) == SLOTS ? EXIT_SUCCESS : 2);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 1);
+    clearGuarded(&table);
+}
+
+/* The most memory that this process has had, in KiB */
+static guint64
+peakMemory(void)
+{
+    g_autofree char *status = NULL;
+    const char *line;
+
+    g_assert_true(g_file_get_contents("/proc/self/status", &status, NULL, NULL));
+    line = strstr(status, "\nVmHWM:");
+    g_assert_nonnull(line);
+    return g_ascii_strtoull(line + strlen("\nVmHWM:"), NULL, 10);
+}
+
+static VirtHptTable *
+newFull(guint64 r)
+{
+    const VirtHptEntry entry = {VIRT_HPT_V_VALID | 0x100, r};
+    VirtHptTable *table = virtHptTableNew(FULL_ORDER, G_MAXSIZE, NULL);
+
+    g_assert_nonnull(table);
+    for (guint64 slot = 0; slot < FULL_SLOTS; slot++)
+        virtHptTableSet(table, slot, &entry);
+    return table;
+}
+
+static gboolean
+apply(const guint8 *data, gsize length, gpointer opaque, GError **error)
+{
+    return virtHptDeltaReaderFeed(opaque, data, length, error);
+}
+
+/* Of what differs the first is kept and the rest counted, and a delta is handed on as it comes */
+static void
+testMemory(void)
+{
+    g_autoptr(VirtHptTable) before = newFull(0x1000);
+    g_autoptr(VirtHptTable) after = newFull(0x2000);
+    g_autoptr(VirtHptTable) table = newFull(0x1000);
+    g_autoptr(VirtHptDeltaReader) reader = virtHptDeltaReaderNew(table);
+    g_autoptr(VirtHptDiff) diff = NULL;
+    g_autoptr(VirtHptDiff) all = NULL;
+    VirtHptDeltaStats stats = {0};
+    guint64 tables = peakMemory();
+    guint64 bounded;
+
+    diff = virtHptTableDiff(before, after, 16, NULL);
+    g_assert_cmpuint(virtHptDiffGetTotal(diff), ==, FULL_SLOTS);
+    g_assert_cmpuint(diff->differences->len, ==, 16);
+    g_assert_true(virtHptTableEncodeDelta(before, after, apply, reader, NULL));
+    g_assert_true(virtHptDeltaReaderFinish(reader, &stats, NULL));
+    g_assert_true(virtHptTableEqual(table, after));
+    bounded = peakMemory();
+    g_test_message("%" G_GUINT64_FORMAT " KiB besides tables", bounded - tables);
+    g_assert_cmpuint(bounded - tables, <, 4 * KIB_PER_MIB);
+
+    /* It would be seen if it were otherwise */
+    all = virtHptTableDiff(before, after, FULL_SLOTS, NULL);
+    g_assert_cmpuint(all->differences->len, ==, FULL_SLOTS);
+    g_assert_cmpuint(peakMemory() - bounded, >, 8 * KIB_PER_MIB);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    g_test_add_func("/htab/cost/memory of a comparison is the tables' and a constant", testMemory);
+    g_test_add_func("/htab/cost/a look beyond the slots that are open ends a process", testGuard);
+    g_test_add_func("/htab/cost/a comparison looks at no slot far from entries", testCompare);
+    g_test_add_func("/htab/cost/a delta is applied where its slots are and nowhere else",
+                    testApply);
+
+    return g_test_run();
+}
