@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * json-glib before 1.10 calls itself for each level of nesting, however many there are, and its
- * scanner takes more than JSON: comments, and strings in single quotes.  So the text is looked
- * through first, by rules that are stricter than both.
+ * scanner takes more than JSON: comments, and strings in single quotes.  Any version takes several
+ * values, and 1.10 nests the later ones deeper than they are.  So the text is looked through first,
+ * by rules that are stricter than all.
  */
 
 #include "config.h"
@@ -15,7 +16,8 @@
 #include "qemu/qemu_json.h"
 
 /* What may stand outside of strings, besides brackets: numbers, true, false, null, separators */
-#define PLAIN " \t\r\n:,+-.0123456789Eaeflnrstu"
+#define SPACE " \t\r\n"
+#define PLAIN SPACE ":,+-.0123456789Eaeflnrstu"
 
 /* The byte behind a string that begins at @p, or %NULL where it has no end. */
 static const char *
@@ -30,34 +32,42 @@ skipString(const char *p, const char *end)
     return NULL;
 }
 
-/* Whether @text consists of JSON's tokens, and nests no deeper than it may. */
+/* Whether @text consists of JSON's tokens, nests no deeper than it may, and has nothing beside an
+ * array or object. */
 static gboolean
 isFlatEnough(const char *text, gsize length)
 {
     const char *end = text + length;
     const char *p = text;
     guint depth = 0;
+    gboolean begun = FALSE;
+    gboolean ended = FALSE;
 
     while (p && p < end) {
+        if (ended && !strchr(SPACE, *p))
+            return FALSE;
         switch (*p) {
         case '"':
+            begun = TRUE;
             p = skipString(p, end);
             continue;
         case '{':
         case '[':
-            if (depth++ == VIRT_HPT_JSON_DEPTH_MAX)
+            if (depth++ == VIRT_HPT_JSON_DEPTH_MAX || (depth == 1 && begun))
                 return FALSE;
             break;
         case '}':
         case ']':
             if (depth-- == 0)
                 return FALSE;
+            ended = depth == 0;
             break;
         default:
             if (*p == '\0' || !strchr(PLAIN, *p))
                 return FALSE;
             break;
         }
+        begun = begun || !strchr(SPACE, *p);
         p++;
     }
     return p != NULL && depth == 0;
