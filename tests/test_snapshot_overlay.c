@@ -165,7 +165,7 @@ testLink(void)
 
     g_assert_true(g_file_set_contents(base, "", 0, NULL));
     g_assert_true(g_file_set_contents(victim, "whole", -1, NULL));
-    virtHptOverlayName(overlay, "a");
+    virtHptOverlayName(overlay, base, "a");
     fd = virtHptOverlayReserve(overlay, &error);
     g_assert_no_error(error);
     g_assert_cmpint(g_rename(overlay->path, moved), ==, 0);
