@@ -251,23 +251,37 @@ testPageSizesOfTheHost(void)
 }
 
 /*
- * V of the first entry, 0x4001000000000001, is the next header to the kernel: index 0x140, no valid
- * entry, 256 invalid ones.  So a slot goes that nobody named, and the second record is not taken.
+ * V of the first entry is the next header to the kernel.  0x4001000000000001 is index 0x140, no
+ * valid entry, 256 invalid ones: a slot goes that nobody named.  Then R is one, beyond the table:
+ * EINVAL, and what was done is not told.  0x4001000012340001 has more entries than there are bytes:
+ * the write ends without an error.  In neither case the second record is taken.
  */
 static void
 testTwoRecordsInOneWriteAreMisread(void)
 {
-    g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
-    g_autoptr(GByteArray) first = htabFdMakeRecord(0, &htabFdPlain, 1, 0);
-    g_autoptr(GByteArray) second = htabFdMakeRecord(1, &htabFdPlain, 1, 0);
-    g_autoptr(VirtHptTable) table = NULL;
+    static const struct {
+        guint64 v;
+        gssize result;
+        gboolean emptied;
+    } cases[] = {
+        {0x4001000000000001, -EINVAL, TRUE},
+        {0x4001000012340001, 24, FALSE},
+    };
 
-    htabFdPut(kernelFd(), vm, 0x150, &htabFdPlain);
-    g_byte_array_append(first, second->data, second->len);
-    g_assert_cmpint(kernelFd()->write(vm, first->data, first->len), !=, first->len);
-    table = htabFdReadTable(kernelFd(), vm, ORDER);
-    g_assert_cmpuint(virtHptTableNextValid(table, 0), ==, 0);
-    g_assert_cmpuint(virtHptTableNextValid(table, 1), ==, SLOTS);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const VirtHptEntry entry = {cases[i].v, htabFdPlain.r};
+        g_autoptr(HostVm) vm = hostVmNewWithTable(ORDER);
+        g_autoptr(GByteArray) first = htabFdMakeRecord(0, &entry, 1, 0);
+        g_autoptr(GByteArray) second = htabFdMakeRecord(1, &entry, 1, 0);
+        g_autoptr(VirtHptTable) table = NULL;
+
+        htabFdPut(kernelFd(), vm, 0x150, &htabFdPlain);
+        g_byte_array_append(first, second->data, second->len);
+        g_assert_cmpint(kernelFd()->write(vm, first->data, first->len), ==, cases[i].result);
+        table = htabFdReadTable(kernelFd(), vm, ORDER);
+        g_assert_cmphex(virtHptTableGet(table, 0).v, ==, entry.v);
+        g_assert_cmpuint(virtHptTableNextValid(table, 1), ==, cases[i].emptied ? SLOTS : 0x150);
+    }
 }
 
 static void
