@@ -160,6 +160,7 @@ testDirectoryOfAGroup(TestRecord *fixture, gconstpointer data G_GNUC_UNUSED)
     };
     int dir = open(fixture->dir, O_RDONLY | O_DIRECTORY);
 
+    g_assert_cmpint(dir, >=, 0);
     for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
         g_assert_cmpint(fchmod(dir, modes[i].mode), ==, 0);
         g_assert_cmpint(virtHptDirIsOwn(dir), ==, modes[i].own);

@@ -123,6 +123,7 @@ contentsWithTimesSetBackAreNoticed(Fixture *fixture, gconstpointer opaque G_GNUC
     struct timespec times[2];
     int fd = open(fixture->path, O_WRONLY | O_CLOEXEC);
 
+    g_assert_cmpint(fd, >=, 0);
     g_assert_cmpint(fstat(fd, &st), ==, 0);
     times[0] = st.st_atim;
     times[1] = st.st_mtim;

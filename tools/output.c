@@ -60,7 +60,7 @@ emit(VirtHptOutput *out, const char *data, gsize length)
         return;
     /* A write of zero bytes with no reason given stands for a full device */
     errno = 0;
-    if ((gsize)full_write(out->fd, data, length) != length)
+    if ((gsize)full_write(out->fd, data, (gssize)length) != length)
         out->error = errno ? errno : ENOSPC;
 }
 

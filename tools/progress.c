@@ -52,7 +52,7 @@ virtHptProgressClear(VirtHptProgress *progress)
         return;
     blanks = g_strnfill(progress->columns, ' ');
     line = g_strdup_printf("\r%s\r", blanks);
-    full_write(STDERR_FILENO, line, strlen(line));
+    full_write(STDERR_FILENO, line, (gssize)strlen(line));
     progress->columns = 0;
 }
 
@@ -117,6 +117,6 @@ virtHptProgressUpdate(guint64 done, guint64 total, gpointer opaque)
     width = (guint)strlen(text);
     /* A shorter line must not leave the end of a longer one behind */
     line = g_strdup_printf("\r%-*s", (int)progress->columns, text);
-    full_write(STDERR_FILENO, line, strlen(line));
+    full_write(STDERR_FILENO, line, (gssize)strlen(line));
     progress->columns = MAX(progress->columns, width);
 }

@@ -68,7 +68,7 @@ virtHptDryRunSay(const char *verdict, const char *message, const char *log)
     json_generator_set_root(generator, root);
     json = json_generator_to_data(generator, NULL);
     line = g_strconcat(json, "\n", NULL);
-    if ((gsize)full_write(STDOUT_FILENO, line, strlen(line)) != strlen(line))
+    if ((gsize)full_write(STDOUT_FILENO, line, (gssize)strlen(line)) != strlen(line))
         _exit(EXIT_FAILURE);
 }
 

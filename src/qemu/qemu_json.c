@@ -53,8 +53,9 @@ isFlatEnough(const char *text, gsize length)
             continue;
         case '{':
         case '[':
-            if (depth++ == VIRT_HPT_JSON_DEPTH_MAX || (depth == 1 && begun))
+            if (depth == VIRT_HPT_JSON_DEPTH_MAX || (depth == 0 && begun))
                 return FALSE;
+            depth++;
             break;
         case '}':
         case ']':

@@ -96,7 +96,7 @@ virtHptDryRunWriteTemporary(const guint8 *data, gsize length, gpointer opaque, G
 {
     const int *fd = opaque;
 
-    if ((gsize)full_write(*fd, data, length) == length)
+    if ((gsize)full_write(*fd, data, (gssize)length) == length)
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot write a temporary file: %1$s"),
                 g_strerror(errno));

@@ -141,7 +141,7 @@ readFile(const VirtHptGuest *guest, gsize *length, GError **error)
     ok = fstat(fd, &st) == 0 && st.st_size <= JOURNAL_MAX;
     if (ok) {
         text = g_malloc((gsize)st.st_size + 1);
-        *length = full_read(fd, text, (gsize)st.st_size);
+        *length = full_read(fd, text, (gssize)st.st_size);
         text[*length] = '\0';
         ok = *length == (gsize)st.st_size;
     }
@@ -220,7 +220,7 @@ virtHptJournalEnter(VirtHptJournal *journal,
     if (fd >= 0 && length > (gsize)JOURNAL_MAX)
         errno = EFBIG;
     written = fd >= 0 && length <= (gsize)JOURNAL_MAX &&
-              (gsize)full_write(fd, text, length) == length && fsync(fd) == 0 &&
+              (gsize)full_write(fd, text, (gssize)length) == length && fsync(fd) == 0 &&
               renameat(guest->stateDir, JOURNAL_DRAFT, guest->stateDir, JOURNAL) == 0;
     ok = written && fsync(guest->stateDir) == 0;
     if (!ok)

@@ -103,7 +103,7 @@ compress(VirtHptPayloadWriter *writer, ZSTD_inBuffer *in, ZSTD_EndDirective end,
         if (!virtHptDigestUpdate(writer->storedDigest, writer->buffer, out.pos, error))
             return FALSE;
         writer->storedLength += out.pos;
-        if ((size_t)full_write(writer->fd, writer->buffer, out.pos) != out.pos) {
+        if ((size_t)full_write(writer->fd, writer->buffer, (gssize)out.pos) != out.pos) {
             g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                         _("cannot write the file '%1$s' of the record: %2$s"), writer->name,
                         g_strerror(errno));

@@ -97,7 +97,7 @@ readDescriptor(const VirtHptRecord *record, GError **error)
     }
     xml = g_malloc((gsize)st.st_size + 1);
     errno = 0;
-    length = (gsize)full_read(fd, xml, (size_t)st.st_size);
+    length = (gsize)full_read(fd, xml, (gssize)st.st_size);
     close(fd);
     if (length != (size_t)st.st_size) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot read '%1$s': %2$s"), origin,

@@ -141,7 +141,7 @@ saveDescriptor(VirtHptDirDraft *draft, const VirtHptSnapshotDef *def, GError **e
     fd = virtHptDirDraftCreateFile(draft, VIRT_HPT_RECORD_DESCRIPTOR, error);
     if (fd < 0)
         return FALSE;
-    ok = (gsize)full_write(fd, xml, length) == length && fsync(fd) == 0;
+    ok = (gsize)full_write(fd, xml, (gssize)length) == length && fsync(fd) == 0;
     if (close(fd) < 0 || !ok) {
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                     _("cannot write the file '%1$s' of the record: %2$s"),
