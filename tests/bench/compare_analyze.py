@@ -165,6 +165,17 @@ def main():
         print("compare_analyze: QEMU's analyze-migration.py is in no binary package: name it with "
               "--script, or get it with --fetch", file=sys.stderr)
         return 1
+    if not shutil.which(options.virt_hpt):
+        print(f"compare_analyze: no program '{options.virt_hpt}': ./run-tests release builds it, or "
+              "name one with --virt-hpt", file=sys.stderr)
+        return 1
+    for path in (*options.images, *([options.script] if options.script else [])):
+        if not path.is_file():
+            print(f"compare_analyze: no file '{path}'", file=sys.stderr)
+            return 1
+    if options.runs < 1:
+        print("compare_analyze: --runs takes a number from 1 on", file=sys.stderr)
+        return 64
     with tempfile.TemporaryDirectory(prefix="compare.") as name:
         work = Path(name)
         script = options.script or fetch(work, options.fetch)
