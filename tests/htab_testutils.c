@@ -34,6 +34,19 @@ testLoadCases(const char *name)
     return file;
 }
 
+/* The most memory that this process has had, in KiB; rusage would count what its parent had */
+guint64
+testPeakMemory(void)
+{
+    g_autofree char *status = NULL;
+    const char *line;
+
+    g_assert_true(g_file_get_contents("/proc/self/status", &status, NULL, NULL));
+    line = strstr(status, "\nVmHWM:");
+    g_assert_nonnull(line);
+    return g_ascii_strtoull(line + strlen("\nVmHWM:"), NULL, 10);
+}
+
 /* A VirtHptWriteFunc: @opaque is a GByteArray */
 gboolean
 testAppend(const guint8 *data, gsize length, gpointer opaque, G_GNUC_UNUSED GError **error)

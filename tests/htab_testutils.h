@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 
 GKeyFile *testLoadCases(const char *name);
 char *testLoadFile(const char *name);
+guint64 testPeakMemory(void);
 gboolean testAppend(const guint8 *data, gsize length, gpointer opaque, GError **error);
 GByteArray *testParseHex(const char *hex);
 void testSetEntries(VirtHptTable *table, char **entries);

@@ -19,6 +19,9 @@
 
 #include "conf/dryrun_conf.h"
 #include "dryrun_testutils.h"
+#include "data_testutils.h"
+
+#define DATA "dryrunxmldata"
 
 typedef struct {
     const char *name;
@@ -85,49 +88,14 @@ static const char *const refused[] = {
     "vsock",
 };
 
-static char *
-testPath(const char *name, const char *suffix)
-{
-    g_autofree char *file = g_strconcat(name, suffix, NULL);
-
-    return g_test_build_filename(G_TEST_DIST, "dryrunxmldata", file, NULL);
-}
-
-static char *
-testRead(const char *path, gsize *length)
-{
-    g_autoptr(GError) error = NULL;
-    char *text = NULL;
-
-    g_file_get_contents(path, &text, length, &error);
-    g_assert_no_error(error);
-    return text;
-}
-
-/* Compares with a file, or writes it. */
-static void
-testCompare(const char *path, const char *actual)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *expected = NULL;
-
-    if (g_getenv("VIRT_HPT_TEST_REGENERATE_OUTPUT")) {
-        g_file_set_contents(path, actual, -1, &error);
-        g_assert_no_error(error);
-        return;
-    }
-    expected = testRead(path, NULL);
-    g_assert_cmpstr(actual, ==, expected);
-}
-
 static void
 testAccepted(gconstpointer opaque)
 {
     const AcceptedCase *test = opaque;
-    g_autofree char *inPath = testPath(test->name, ".xml");
-    g_autofree char *outPath = testPath(test->name, test->out);
+    g_autofree char *inPath = testDataPath(DATA, test->name, ".xml");
+    g_autofree char *outPath = testDataPath(DATA, test->name, test->out);
     gsize length = 0;
-    g_autofree char *in = testRead(inPath, &length);
+    g_autofree char *in = testDataRead(inPath, &length);
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtHptDryRunDef) def =
         virtHptDryRunDefNew(in, length, "test.xml", &test->host, &error);
@@ -139,7 +107,7 @@ testAccepted(gconstpointer opaque)
     g_assert_null(strstr(def->xml, "canary"));
     testDryRunNamesNoPath(def);
     testDryRunIsItsOwn(def, &test->host);
-    testCompare(outPath, def->xml);
+    testDataCompare(outPath, def->xml);
 }
 
 static void
@@ -147,10 +115,10 @@ testRefused(gconstpointer opaque)
 {
     const VirtHptDryRunHost host = {.kvm = TRUE, .tap = TRUE};
     g_autofree char *base = g_strconcat("refused/", opaque, NULL);
-    g_autofree char *xmlPath = testPath(base, ".xml");
-    g_autofree char *errPath = testPath(base, ".err");
+    g_autofree char *xmlPath = testDataPath(DATA, base, ".xml");
+    g_autofree char *errPath = testDataPath(DATA, base, ".err");
     gsize length = 0;
-    g_autofree char *xml = testRead(xmlPath, &length);
+    g_autofree char *xml = testDataRead(xmlPath, &length);
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtHptDryRunDef) def = virtHptDryRunDefNew(xml, length, "test.xml", &host, &error);
     g_autofree char *actual = NULL;
@@ -160,7 +128,7 @@ testRefused(gconstpointer opaque)
     g_assert_true(error->domain == VIRT_HPT_ERROR);
     actual =
         g_strdup_printf("%s: %s\n", virtHptErrorName((VirtHptError)error->code), error->message);
-    testCompare(errPath, actual);
+    testDataCompare(errPath, actual);
 }
 
 /* A domain with one element more */

@@ -22,37 +22,9 @@
 
 #include "conf/hpt_snapshot_conf.h"
 #include "libvirt-hpt/htab_error.h"
+#include "data_testutils.h"
 
-static char *
-testPath(const char *name, const char *suffix)
-{
-    g_autofree char *file = g_strconcat(name, suffix, NULL);
-
-    return g_test_build_filename(G_TEST_DIST, "hptsnapshotxmldata", file, NULL);
-}
-
-static char *
-testRead(const char *path, gsize *length)
-{
-    g_autoptr(GError) error = NULL;
-    char *text = NULL;
-
-    g_file_get_contents(path, &text, length, &error);
-    g_assert_no_error(error);
-    return text;
-}
-
-static gboolean
-testRegenerate(const char *path, const char *text)
-{
-    g_autoptr(GError) error = NULL;
-
-    if (!g_getenv("VIRT_HPT_TEST_REGENERATE_OUTPUT"))
-        return FALSE;
-    g_file_set_contents(path, text, -1, &error);
-    g_assert_no_error(error);
-    return TRUE;
-}
+#define DATA "hptsnapshotxmldata"
 
 static VirtHptSnapshotDef *
 testParse(const char *xml)
@@ -81,17 +53,13 @@ testFormat(const VirtHptSnapshotDef *def)
 static void
 testValid(const char *name, const char *outSuffix)
 {
-    g_autofree char *inPath = testPath(name, ".xml");
-    g_autofree char *outPath = testPath(name, outSuffix);
-    g_autofree char *in = testRead(inPath, NULL);
+    g_autofree char *inPath = testDataPath(DATA, name, ".xml");
+    g_autofree char *outPath = testDataPath(DATA, name, outSuffix);
+    g_autofree char *in = testDataRead(inPath, NULL);
     g_autoptr(VirtHptSnapshotDef) def = testParse(in);
     g_autofree char *out = testFormat(def);
-    g_autofree char *expected = NULL;
 
-    if (testRegenerate(outPath, out))
-        return;
-    expected = testRead(outPath, NULL);
-    g_assert_cmpstr(out, ==, expected);
+    testDataCompare(outPath, out);
 }
 
 static void
@@ -114,11 +82,11 @@ testInvalid(gconstpointer opaque)
 {
     const char *name = opaque;
     g_autofree char *base = g_strconcat("invalid/", name, NULL);
-    g_autofree char *xmlPath = testPath(base, ".xml");
-    g_autofree char *errPath = testPath(base, ".err");
+    g_autofree char *xmlPath = testDataPath(DATA, base, ".xml");
+    g_autofree char *errPath = testDataPath(DATA, base, ".err");
     g_autofree char *origin = g_strconcat(name, ".xml", NULL);
     gsize length = 0;
-    g_autofree char *xml = testRead(xmlPath, &length);
+    g_autofree char *xml = testDataRead(xmlPath, &length);
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtHptSnapshotDef) def = virtHptSnapshotDefParse(xml, length, origin, &error);
     g_autofree char *actual = NULL;
@@ -137,7 +105,7 @@ testInvalid(gconstpointer opaque)
         if (*expected && strstr(actual, expected))
             return;
     }
-    if (!testRegenerate(errPath, actual))
+    if (!testDataRegenerate(errPath, actual))
         g_assert_cmpstr(actual, ==, expected);
 }
 
@@ -147,7 +115,7 @@ testExample(gconstpointer opaque)
 {
     g_autofree char *path =
         g_test_build_filename(G_TEST_DIST, "..", "docs", "examples", opaque, NULL);
-    g_autofree char *example = testRead(path, NULL);
+    g_autofree char *example = testDataRead(path, NULL);
     g_autoptr(VirtHptSnapshotDef) def = testParse(example);
     g_autofree char *xml = testFormat(def);
     g_autoptr(VirtHptSnapshotDef) again = testParse(xml);
@@ -159,8 +127,8 @@ testExample(gconstpointer opaque)
 static VirtHptSnapshotDef *
 testLoad(const char *name)
 {
-    g_autofree char *path = testPath(name, ".xml");
-    g_autofree char *xml = testRead(path, NULL);
+    g_autofree char *path = testDataPath(DATA, name, ".xml");
+    g_autofree char *xml = testDataRead(path, NULL);
 
     return testParse(xml);
 }
@@ -275,8 +243,8 @@ testRefusesTooManyBytes(void)
 static void
 testRefusesRepeated(const char *before, const char *part, guint count, VirtHptError code)
 {
-    g_autofree char *path = testPath("hash", ".xml");
-    g_autofree char *xml = testRead(path, NULL);
+    g_autofree char *path = testDataPath(DATA, "hash", ".xml");
+    g_autofree char *xml = testDataRead(path, NULL);
     const char *where = strstr(xml, before);
     g_autoptr(GString) text = g_string_new_len(xml, where - xml);
     g_autoptr(GError) error = NULL;

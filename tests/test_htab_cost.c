@@ -15,7 +15,6 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +22,7 @@
 #include "libvirt-hpt/htab_delta.h"
 #include "libvirt-hpt/htab_diff.h"
 #include "htab/htab_tablepriv.h"
+#include "htab_testutils.h"
 
 /* 8 GiB, of which nothing is there but what is opened */
 #define ORDER 33
@@ -94,13 +94,6 @@ put(VirtHptTable *table, guint first)
         virtHptTableSet(table, places[i], &entry);
 }
 
-static gboolean
-append(const guint8 *data, gsize length, gpointer opaque, G_GNUC_UNUSED GError **error)
-{
-    g_byte_array_append(opaque, data, (guint)length);
-    return TRUE;
-}
-
 static GByteArray *
 makeDelta(VirtHptTable *before, VirtHptTable *after)
 {
@@ -110,7 +103,7 @@ makeDelta(VirtHptTable *before, VirtHptTable *after)
     /* To find the entries of a table the map of it is read, all of it */
     openAt(before->chunks, 0, MAP_BYTES);
     openAt(after->chunks, 0, MAP_BYTES);
-    virtHptTableEncodeDelta(before, after, append, delta, &error);
+    virtHptTableEncodeDelta(before, after, testAppend, delta, &error);
     g_assert_no_error(error);
     return delta;
 }
@@ -201,19 +194,6 @@ testGuard(void)
     clearGuarded(&table);
 }
 
-/* The most memory that this process has had, in KiB */
-static guint64
-peakMemory(void)
-{
-    g_autofree char *status = NULL;
-    const char *line;
-
-    g_assert_true(g_file_get_contents("/proc/self/status", &status, NULL, NULL));
-    line = strstr(status, "\nVmHWM:");
-    g_assert_nonnull(line);
-    return g_ascii_strtoull(line + strlen("\nVmHWM:"), NULL, 10);
-}
-
 static VirtHptTable *
 newFull(guint64 r)
 {
@@ -243,7 +223,7 @@ testMemory(void)
     g_autoptr(VirtHptDiff) diff = NULL;
     g_autoptr(VirtHptDiff) all = NULL;
     VirtHptDeltaStats stats = {0};
-    guint64 tables = peakMemory();
+    guint64 tables = testPeakMemory();
     guint64 bounded;
 
     diff = virtHptTableDiff(before, after, 16, NULL);
@@ -252,14 +232,14 @@ testMemory(void)
     g_assert_true(virtHptTableEncodeDelta(before, after, apply, reader, NULL));
     g_assert_true(virtHptDeltaReaderFinish(reader, &stats, NULL));
     g_assert_true(virtHptTableEqual(table, after));
-    bounded = peakMemory();
+    bounded = testPeakMemory();
     g_test_message("%" G_GUINT64_FORMAT " KiB besides tables", bounded - tables);
     g_assert_cmpuint(bounded - tables, <, 4 * KIB_PER_MIB);
 
     /* It would be seen if it were otherwise */
     all = virtHptTableDiff(before, after, FULL_SLOTS, NULL);
     g_assert_cmpuint(all->differences->len, ==, FULL_SLOTS);
-    g_assert_cmpuint(peakMemory() - bounded, >, 8 * KIB_PER_MIB);
+    g_assert_cmpuint(testPeakMemory() - bounded, >, 8 * KIB_PER_MIB);
 }
 
 int

@@ -20,6 +20,7 @@
 #include "libvirt-hpt/htab_check.h"
 #include "libvirt-hpt/htab_delta.h"
 #include "libvirt-hpt/htab_diff.h"
+#include "htab_testutils.h"
 
 #define PIECE ((gsize)64 * 1024)
 
@@ -250,19 +251,6 @@ passDelta(const guint8 *data, gsize length, gpointer opaque, GError **error)
     return virtHptDeltaReaderFeed(opaque, data, length, error);
 }
 
-/* The most memory that this process has had, in MiB; rusage would count what its parent had */
-static double
-peakMemory(void)
-{
-    g_autofree char *status = NULL;
-    const char *line;
-
-    g_assert(g_file_get_contents("/proc/self/status", &status, NULL, NULL));
-    line = strstr(status, "\nVmHWM:");
-    g_assert(line);
-    return strtod(line + strlen("\nVmHWM:"), NULL) / 1024;
-}
-
 /*
  * What is needed besides two tables to encode one, decode the other from that as it comes, check
  * it, compare the two, and make the one the other by a delta as it comes.  Goes before all others:
@@ -291,7 +279,7 @@ runMemory(void)
     g_assert(virtHptDeltaReaderFinish(reader, &stats, NULL));
     g_assert(virtHptTableEqual(from, to));
 
-    needed = peakMemory() - tables;
+    needed = (double)testPeakMemory() / 1024 - tables;
     g_print(
         "memory: encode, decode, check, compare and apply, full tables of order %d: peak %.1f MiB "
         "besides the two tables of %.1f; at most %d: %s\n",
