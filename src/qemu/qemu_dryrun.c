@@ -70,7 +70,7 @@ static gboolean
 readAt(const Layout *layout, guint64 offset, void *buffer, gsize length, GError **error)
 {
     if (lseek(layout->fd, (off_t)offset, SEEK_SET) >= 0 &&
-        (gsize)full_read(layout->fd, buffer, length) == length)
+        (gsize)full_read(layout->fd, buffer, (gssize)length) == length)
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                 _("cannot read the machine state of '%1$s'"), layout->name);
