@@ -57,109 +57,6 @@ streamNew(guint64 start)
     return stream;
 }
 
-/**
- * virtHptStreamEmit:
- * @reader: a reader
- * @data: bytes of the machine state
- * @length: how many
- * @error: set on failure
- *
- * Hands bytes to the caller that collects the machine state, if there is one.
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptStreamEmit(VirtHptStreamReader *reader, const void *data, gsize length, GError **error)
-{
-    if (!reader->options->state)
-        return TRUE;
-    return reader->options->state(data, length, reader->options->opaque, error);
-}
-
-/**
- * virtHptStreamTake:
- * @reader: a reader
- * @length: bytes, at most %VIRT_HPT_SOURCE_PEEK_MAX
- * @error: set on failure
- *
- * Consumes bytes, and emits them where the machine state has them too.
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptStreamTake(VirtHptStreamReader *reader, gsize length, GError **error)
-{
-    if (reader->emit) {
-        const guint8 *p = virtHptSourcePeek(reader->source, length, error);
-
-        if (!p || !virtHptStreamEmit(reader, p, length, error))
-            return FALSE;
-    }
-    return virtHptSourceSkip(reader->source, length, error);
-}
-
-gboolean
-virtHptStreamTakeBE32(VirtHptStreamReader *reader, guint32 *value, GError **error)
-{
-    const guint8 *p = virtHptSourcePeek(reader->source, sizeof(*value), error);
-
-    if (!p)
-        return FALSE;
-    *value = virtHptReadBE32(p);
-    return virtHptStreamTake(reader, sizeof(*value), error);
-}
-
-gboolean
-virtHptStreamTakeBE64(VirtHptStreamReader *reader, guint64 *value, GError **error)
-{
-    const guint8 *p = virtHptSourcePeek(reader->source, sizeof(*value), error);
-
-    if (!p)
-        return FALSE;
-    *value = virtHptReadBE64(p);
-    return virtHptStreamTake(reader, sizeof(*value), error);
-}
-
-/* Names are shown to people and compared: only printable ASCII is a name. */
-static gboolean
-isName(const guint8 *p, gsize length)
-{
-    for (gsize i = 0; i < length; i++) {
-        if (p[i] < 0x20 || p[i] > 0x7e)
-            return FALSE;
-    }
-    return length > 0;
-}
-
-/**
- * virtHptStreamTakeString:
- * @reader: a reader
- * @length: of the string, in bytes, below 256
- * @what: what it is, translated, for the error
- * @error: set on failure
- *
- * Returns: the string, or %NULL
- */
-char *
-virtHptStreamTakeString(VirtHptStreamReader *reader, gsize length, const char *what, GError **error)
-{
-    guint64 offset = virtHptSourceGetOffset(reader->source);
-    const guint8 *p = virtHptSourcePeek(reader->source, length, error);
-    g_autofree char *string = NULL;
-
-    if (!p)
-        return NULL;
-    if (!isName(p, length)) {
-        virtHptSourceSetError(reader->source, offset, VIRT_HPT_ERROR_MALFORMED, error,
-                              _("%1$s: expected printable characters"), what);
-        return NULL;
-    }
-    string = g_strndup((const char *)p, length);
-    if (!virtHptStreamTake(reader, length, error))
-        return NULL;
-    return g_steal_pointer(&string);
-}
-
 static gboolean
 tapPart(const guint8 *data, gsize length, guint64 offset, gpointer opaque, GError **error)
 {
@@ -222,7 +119,7 @@ peekSectionHeader(VirtHptStreamReader *reader, VirtHptSectionHeader *header, GEr
     if (!p)
         return FALSE;
     p += SECTION_HEADER + 1;
-    if (!isName(p, nameLength)) {
+    if (!virtHptStreamIsName(p, nameLength)) {
         virtHptSourceSetError(reader->source, header->offset, VIRT_HPT_ERROR_MALFORMED, error,
                               _("the name of a section: expected printable characters"));
         return FALSE;

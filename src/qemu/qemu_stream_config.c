@@ -87,16 +87,8 @@ readCapability(VirtHptStreamReader *reader, GError **error)
 {
     GPtrArray *names = reader->stream->capabilities;
     guint64 offset = virtHptSourceGetOffset(reader->source);
-    const guint8 *p = virtHptSourcePeek(reader->source, 1, error);
-    char *name;
-    gsize length;
+    char *name = virtHptStreamTakeName(reader, _("the name of a capability"), error);
 
-    if (!p)
-        return FALSE;
-    length = p[0];
-    if (!virtHptStreamTake(reader, 1, error))
-        return FALSE;
-    name = virtHptStreamTakeString(reader, length, _("the name of a capability"), error);
     if (!name)
         return FALSE;
     if (g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {

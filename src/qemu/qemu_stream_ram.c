@@ -103,16 +103,10 @@ readBlock(VirtHptStreamReader *reader, guint64 *left, GError **error)
 {
     VirtHptStream *stream = reader->stream;
     guint64 offset = virtHptSourceGetOffset(reader->source);
-    const guint8 *p = virtHptSourcePeek(reader->source, 1, error);
-    VirtHptRamBlock block = {0};
-    gsize length;
+    VirtHptRamBlock block = {
+        .id = virtHptStreamTakeName(reader, _("the name of a RAM block"), error),
+    };
 
-    if (!p)
-        return FALSE;
-    length = p[0];
-    if (!virtHptStreamTake(reader, 1, error))
-        return FALSE;
-    block.id = virtHptStreamTakeString(reader, length, _("the name of a RAM block"), error);
     if (!block.id)
         return FALSE;
     if (stream->ramBlocks->len >= VIRT_HPT_RAM_BLOCKS_MAX) {

@@ -107,10 +107,12 @@ gboolean virtHptStreamEmit(VirtHptStreamReader *reader,
 gboolean virtHptStreamTake(VirtHptStreamReader *reader, gsize length, GError **error);
 gboolean virtHptStreamTakeBE32(VirtHptStreamReader *reader, guint32 *value, GError **error);
 gboolean virtHptStreamTakeBE64(VirtHptStreamReader *reader, guint64 *value, GError **error);
+gboolean virtHptStreamIsName(const guint8 *p, gsize length);
 char *virtHptStreamTakeString(VirtHptStreamReader *reader,
                               gsize length,
                               const char *what,
                               GError **error);
+char *virtHptStreamTakeName(VirtHptStreamReader *reader, const char *what, GError **error);
 
 gboolean virtHptStreamReadConfiguration(VirtHptStreamReader *reader, GError **error);
 gboolean virtHptStreamReadFooter(VirtHptStreamReader *reader,
