@@ -34,7 +34,7 @@
 #define FULL_ORDER 22
 #define FULL_SLOTS (G_GUINT64_CONSTANT(1) << (FULL_ORDER - 4))
 
-#define KIB_PER_MIB 1024
+#define KIB_PER_MIB G_GUINT64_CONSTANT(1024)
 
 static const guint64 places[] = {0, 77, SLOTS / 3, SLOTS / 2, SLOTS - 1};
 
