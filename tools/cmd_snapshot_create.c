@@ -214,13 +214,14 @@ create(VirtHptTool *tool, const char *domain, VirtHptCreateOptions *options)
     g_autoptr(VirtHptSnapshot) snapshot = NULL;
     g_autoptr(VirtHptRecord) record = NULL;
     g_autofree char *memory = NULL;
+    const VirtHptRevertOptions tell = {.say = virtHptToolSay, .opaque = tool};
 
     if (guest && !options->memory) {
         memory = virtHptSnapshotSuggestMemory(guest, options->name, &error);
         options->memory = memory;
     }
     if (guest && options->memory)
-        snapshot = virtHptSnapshotCreate(guest, options, &error);
+        snapshot = virtHptSnapshotCreate(guest, options, &tell, &error);
     if (!snapshot)
         return virtHptToolFail(tool, error);
     if (virtHptSnapshotHasImage(snapshot, &error)) {
@@ -229,6 +230,8 @@ create(VirtHptTool *tool, const char *domain, VirtHptCreateOptions *options)
         virtHptProgressInit(&progress, tool);
         record = virtHptSnapshotRecord(snapshot, virtHptProgressUpdate, &progress, &error);
     }
+    /* What is not ended now the next command ends. */
+    virtHptSnapshotCreateFinish(guest, NULL);
     return printCreated(tool, snapshot, record, error);
 }
 

@@ -115,5 +115,6 @@ VirtHptPlace *virtHptBackendOpenImage(const VirtHptSnapshot *snapshot, GError **
 gboolean virtHptBackendSaveGuest(VirtHptGuest *guest, const char *path, GError **error);
 gboolean virtHptBackendRestoreGuest(VirtHptGuest *guest, const char *path, GError **error);
 gboolean virtHptBackendIsWhole(const char *path);
+gboolean virtHptBackendIsPartial(const char *path);
 
 G_END_DECLS

@@ -26,9 +26,6 @@ VirtHptVerdict *virtHptSnapshotValidate(const VirtHptSnapshot *snapshot,
 VirtHptRecord *virtHptSnapshotFindRecord(const VirtHptSnapshot *snapshot, GError **error);
 
 char *virtHptSnapshotSuggestMemory(VirtHptGuest *guest, const char *name, GError **error);
-VirtHptSnapshot *virtHptSnapshotCreate(VirtHptGuest *guest,
-                                       const VirtHptCreateOptions *options,
-                                       GError **error);
 VirtHptRecord *virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
                                      VirtHptProgressFunc progress,
                                      gpointer progressOpaque,
@@ -108,6 +105,11 @@ typedef struct {
     gboolean running;
 } VirtHptRevertResult;
 
+VirtHptSnapshot *virtHptSnapshotCreate(VirtHptGuest *guest,
+                                       const VirtHptCreateOptions *options,
+                                       const VirtHptRevertOptions *tell,
+                                       GError **error);
+gboolean virtHptSnapshotCreateFinish(VirtHptGuest *guest, GError **error);
 gboolean virtHptSnapshotRevert(VirtHptSnapshot *snapshot,
                                const VirtHptRevertOptions *options,
                                VirtHptRevertResult *result,

@@ -27,6 +27,7 @@ G_BEGIN_DECLS
  *   and somebody has to decide
  * @VIRT_HPT_PHASE_UNDOING: the snapshot's guest is gone, and the state before is being restored
  * @VIRT_HPT_PHASE_UNDONE: the guest is as it was before; the files of the revert go
+ * @VIRT_HPT_PHASE_CREATING: not a revert: the snapshot is being made, of the files in 'made'
  */
 typedef enum {
     VIRT_HPT_PHASE_PREPARING,
@@ -36,6 +37,7 @@ typedef enum {
     VIRT_HPT_PHASE_DIFFERS,
     VIRT_HPT_PHASE_UNDOING,
     VIRT_HPT_PHASE_UNDONE,
+    VIRT_HPT_PHASE_CREATING,
 } VirtHptPhase;
 
 /* It may have been written to: no file is that long (off_t) */
@@ -56,7 +58,7 @@ typedef struct {
  * VirtHptJournal:
  * @phase: what is being done
  * @found: whether it is of another process, and was found
- * @snapshot: name of the snapshot that is reverted to
+ * @snapshot: name of the snapshot that is reverted to, or made
  * @aside: where the state of the guest before is saved, or %NULL where there is none
  * @definition: the persistent definition before, or %NULL where there is none
  * @current: name of the current snapshot before, or %NULL where there was none

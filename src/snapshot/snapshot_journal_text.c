@@ -20,7 +20,7 @@ static const char *const phases[] = {
     [VIRT_HPT_PHASE_PREPARING] = "preparing", [VIRT_HPT_PHASE_STOPPING] = "stopping",
     [VIRT_HPT_PHASE_RESTORING] = "restoring", [VIRT_HPT_PHASE_COMMITTING] = "committing",
     [VIRT_HPT_PHASE_DIFFERS] = "differs",     [VIRT_HPT_PHASE_UNDOING] = "undoing",
-    [VIRT_HPT_PHASE_UNDONE] = "undone",
+    [VIRT_HPT_PHASE_UNDONE] = "undone",       [VIRT_HPT_PHASE_CREATING] = "creating",
 };
 
 static gboolean

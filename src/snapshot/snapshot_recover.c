@@ -249,6 +249,8 @@ recoverFound(const Found *found, GError **error)
         return abandon(found, VIRT_HPT_RECOVERY_BROUGHT_BACK, error);
     case VIRT_HPT_PHASE_DIFFERS:
         return recoverDiffering(found, error);
+    case VIRT_HPT_PHASE_CREATING:
+        return virtHptCreateClean(found->guest, found->journal, found->options, error);
     case VIRT_HPT_PHASE_RESTORING:
     default:
         return recoverRestoring(found, error);

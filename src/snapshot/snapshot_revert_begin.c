@@ -34,9 +34,18 @@ checkGuest(VirtHptGuest *guest, GError **error)
     return TRUE;
 }
 
-/* Nobody but the user knows whether the state before an earlier revert may go. */
-static gboolean
-checkUndecided(VirtHptGuest *guest, GError **error)
+/**
+ * virtHptRevertIsDecided:
+ * @guest: a locked guest, which was recovered
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED
+ *
+ * Nobody but the user knows whether the state before an earlier revert may go, and its journal must
+ * not be written over.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptRevertIsDecided(VirtHptGuest *guest, GError **error)
 {
     g_autoptr(VirtHptJournal) earlier = NULL;
 
@@ -86,6 +95,6 @@ clearAside(const VirtHptGuest *guest, const char *aside, GError **error)
 gboolean
 virtHptRevertMayBegin(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error)
 {
-    return checkUndecided(guest, error) && checkGuest(guest, error) &&
+    return virtHptRevertIsDecided(guest, error) && checkGuest(guest, error) &&
            (!journal->aside || clearAside(guest, journal->aside, error));
 }

@@ -17,6 +17,11 @@ void virtHptRevertSay(const VirtHptRevertOptions *options, const char *format, .
 void virtHptRevertWarn(const VirtHptRevertOptions *options, const char *format, ...)
     G_GNUC_PRINTF(2, 3);
 
+gboolean virtHptCreateClean(VirtHptGuest *guest,
+                            const VirtHptJournal *journal,
+                            const VirtHptRevertOptions *options,
+                            GError **error);
+gboolean virtHptRevertIsDecided(VirtHptGuest *guest, GError **error);
 gboolean virtHptRevertMayBegin(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error);
 gboolean virtHptRevertProve(const VirtHptSnapshot *snapshot,
                             const VirtHptRevertOptions *options,

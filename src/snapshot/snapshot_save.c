@@ -138,6 +138,24 @@ virtHptBackendRestoreGuest(VirtHptGuest *guest, const char *path, GError **error
     return TRUE;
 }
 
+/* Reads a file's mark into @mark; returns how long it is, or -1 where it cannot be read. */
+static gssize
+readMark(const char *path, char mark[VIRT_HPT_SAVE_MAGIC_SIZE])
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    gsize length;
+    int code;
+
+    if (fd < 0)
+        return -1;
+    errno = 0;
+    length = (gsize)full_read(fd, mark, VIRT_HPT_SAVE_MAGIC_SIZE);
+    code = errno;
+    close(fd);
+    errno = code;
+    return length < VIRT_HPT_SAVE_MAGIC_SIZE && code != 0 ? -1 : (gssize)length;
+}
+
 /**
  * virtHptBackendIsWhole:
  * @path: where a guest was to be saved
@@ -151,16 +169,26 @@ gboolean
 virtHptBackendIsWhole(const char *path)
 {
     char mark[VIRT_HPT_SAVE_MAGIC_SIZE];
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    size_t length;
-    gboolean failed;
+    gssize length = readMark(path, mark);
 
-    if (fd < 0)
+    if (length < 0)
         return errno != ENOENT;
-    errno = 0;
-    length = full_read(fd, mark, sizeof(mark));
-    failed = length < sizeof(mark) && errno != 0;
-    close(fd);
-    return failed ||
-           (length == sizeof(mark) && memcmp(mark, VIRT_HPT_SAVE_MAGIC, sizeof(mark)) == 0);
+    return length == sizeof(mark) && memcmp(mark, VIRT_HPT_SAVE_MAGIC, sizeof(mark)) == 0;
+}
+
+/**
+ * virtHptBackendIsPartial:
+ * @path: where a guest's memory was to be written
+ *
+ * Returns: whether that was begun and did not end; nobody else's file looks like it, unless it is
+ *   empty
+ */
+gboolean
+virtHptBackendIsPartial(const char *path)
+{
+    char mark[VIRT_HPT_SAVE_MAGIC_SIZE];
+    gssize length = readMark(path, mark);
+
+    return length == 0 ||
+           (length == sizeof(mark) && memcmp(mark, VIRT_HPT_SAVE_MAGIC_PARTIAL, sizeof(mark)) == 0);
 }

@@ -102,12 +102,14 @@ following(xmlNode *node, const xmlNode *root)
     return node == root ? NULL : node->next;
 }
 
+/* A snapshot's memory is named as a disk's image is; a domain's has no file. */
 static void
 addSources(GHashTable *used, xmlNode *root)
 {
     for (xmlNode *node = root; node; node = following(node, root)) {
         gboolean source =
-            node->type == XML_ELEMENT_NODE && xmlStrEqual(node->name, (const xmlChar *)"source");
+            node->type == XML_ELEMENT_NODE && (xmlStrEqual(node->name, (const xmlChar *)"source") ||
+                                               xmlStrEqual(node->name, (const xmlChar *)"memory"));
         char *path = source ? virtHptXmlGetAttribute(node, "file") : NULL;
 
         if (path)
@@ -154,7 +156,8 @@ virtHptUsesAdd(GHashTable *used, const char *xml, GError **error)
  * @xml: XML of a domain, or of a snapshot
  * @error: set on failure
  *
- * Adds all files that @xml names as disks' images, whether somebody needs them or not.
+ * Adds all files that @xml names as disks' images, or a snapshot's memory, whether somebody needs
+ * them or not.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -169,8 +172,11 @@ virtHptUsesAddNamed(GHashTable *named, const char *xml, GError **error)
     return TRUE;
 }
 
+/* virtHptUsesAdd() or virtHptUsesAddNamed() */
+typedef gboolean (*AddFunc)(GHashTable *used, const char *xml, GError **error);
+
 static gboolean
-addSnapshots(GHashTable *used, VirtHptGuest *guest, GError **error)
+addSnapshots(GHashTable *used, VirtHptGuest *guest, AddFunc add, GError **error)
 {
     virDomainSnapshot **snapshots = NULL;
     int n = virDomainListAllSnapshots(guest->domain, &snapshots, 0);
@@ -184,10 +190,29 @@ addSnapshots(GHashTable *used, VirtHptGuest *guest, GError **error)
         if (ok && !xml)
             ok = virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"),
                                         virDomainSnapshotGetName(snapshot));
-        ok = ok && xml && virtHptUsesAdd(used, xml, error);
+        ok = ok && xml && add(used, xml, error);
     }
     free(snapshots);
     return ok;
+}
+
+static GHashTable *
+collectAll(VirtHptGuest *guest, AddFunc add, GError **error)
+{
+    const unsigned int flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
+    g_autoptr(GHashTable) used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(flags); i++) {
+        g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags[i]);
+
+        if (!xml) {
+            virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+            return NULL;
+        }
+        if (!add(used, xml, error))
+            return NULL;
+    }
+    return addSnapshots(used, guest, add, error) ? g_steal_pointer(&used) : NULL;
 }
 
 /**
@@ -201,20 +226,21 @@ addSnapshots(GHashTable *used, VirtHptGuest *guest, GError **error)
 GHashTable *
 virtHptUsesAll(VirtHptGuest *guest, GError **error)
 {
-    const unsigned int flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
-    g_autoptr(GHashTable) used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return collectAll(guest, virtHptUsesAdd, error);
+}
 
-    for (gsize i = 0; i < G_N_ELEMENTS(flags); i++) {
-        g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags[i]);
-
-        if (!xml) {
-            virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
-            return NULL;
-        }
-        if (!virtHptUsesAdd(used, xml, error))
-            return NULL;
-    }
-    return addSnapshots(used, guest, error) ? g_steal_pointer(&used) : NULL;
+/**
+ * virtHptUsesNamed:
+ * @guest: a guest
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type utf8): a set of all files that the domain, as it is and as
+ *   it is defined, and its snapshots name; or %NULL
+ */
+GHashTable *
+virtHptUsesNamed(VirtHptGuest *guest, GError **error)
+{
+    return collectAll(guest, virtHptUsesAddNamed, error);
 }
 
 /**

@@ -17,6 +17,7 @@ gboolean virtHptUsesHas(const GPtrArray *layers, const char *path);
 GHashTable *virtHptUsesAll(VirtHptGuest *guest, GError **error);
 gboolean virtHptUsesAdd(GHashTable *used, const char *xml, GError **error);
 gboolean virtHptUsesAddNamed(GHashTable *named, const char *xml, GError **error);
+GHashTable *virtHptUsesNamed(VirtHptGuest *guest, GError **error);
 GPtrArray *virtHptUsesBases(const char *xml, GError **error);
 gboolean virtHptUsesAddRemovable(GPtrArray *layers, const char *xml, GError **error);
 

@@ -228,13 +228,14 @@ class Revert(RevertCase):
         self.there = self.files()
 
     def after_kill_of_create(self, said: str) -> None:
-        """A snapshot is whole or absent; libvirt says which.  Its files need not be removed."""
-        self.settled()
+        """A snapshot is whole or absent; libvirt says which.  What is left of it is named."""
+        result = self.settled()
         self.assert_alive()
         for name in self.snapshots():
-            result = virt_hpt("snapshot-validate", NAME, name)
-            self.assertEqual(result.code, GOOD, result)
+            self.expect(GOOD, "snapshot-validate", NAME, name)
         self.assertEqual(self.phase(), "none", said)
+        self.assert_nothing_left(said + result.err)
+        self.there = self.files()
 
     def test_kill_during_create_leaves_the_guest_running(self) -> None:
         self.guest.console.settle()
@@ -283,8 +284,9 @@ class Revert(RevertCase):
         self.guest.console.settle()
         whole = self.time_of(*self.create_another())
 
-        def after(_said: str) -> None:
-            self.settled(may_be_off=True)
+        def after(said: str) -> None:
+            self.assert_nothing_left(said + self.settled(may_be_off=True).err)
+            self.there = self.files()
             for name in self.snapshots():
                 self.expect(GOOD, "snapshot-validate", NAME, name)
             if self.guest.state() == "shut off":
@@ -310,6 +312,23 @@ class Revert(RevertCase):
         whole = self.time_of(*self.create_another())
         self.at_moments(moments(4, 2), whole, self.create_another,
                         self.restart_libvirtd, self.after_kill_of_create)
+
+    def test_memory_that_libvirtd_left_when_it_was_killed_is_removed(self) -> None:
+        disk, memory = self.current_disk(), self.guest.disk.with_name(f"{NAME}.cut.mem")
+        self.guest.console.settle()
+        process = self.start("snapshot-create-as", NAME, "cut")
+        while process.poll() is None and not memory.exists():
+            pass
+        os.kill(int(Path("/run/libvirtd.pid").read_text()), signal.SIGKILL)
+        self.assertEqual(process.wait(120), COULD_NOT, self.said())
+        self.assertTrue(memory.exists())
+        self.assertEqual(self.phase(), "creating")
+        self.host.restart(**self.host.settings)
+        result = self.settled()
+        self.assertFalse(memory.exists(), result)
+        self.assertEqual((self.snapshots(), self.current_disk(), self.phase()), ([], disk, "none"))
+        self.assert_nothing_left(self.said() + result.err)
+        self.assert_alive()
 
     # Full disks
 
