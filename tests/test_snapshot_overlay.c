@@ -186,6 +186,11 @@ testLink(void)
 static void
 testJournal(void)
 {
+    static const char *const malformed[] = {
+        "[revert]\nphase=dancing\n",
+        "[revert]\nphase=restoring\nsnapshot=s\nstopped=1:2:3:/i/a;\n",
+        "[revert]\nphase=restoring\nsnapshot=s\nstopped=1:2:3:4:5:i/a;\n",
+    };
     g_autoptr(GError) error = NULL;
     g_autofree char *dir = g_dir_make_tmp("virt-hpt-XXXXXX", &error);
     g_autofree char *file = g_build_filename(dir, "journal", NULL);
@@ -196,6 +201,7 @@ testJournal(void)
     VirtHptGuest guest = {.statePath = dir};
     const VirtHptOverlay *overlay;
     const VirtHptFileMark *mark;
+    const VirtHptLayer *layer;
 
     g_assert_no_error(error);
     guest.stateDir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -208,6 +214,9 @@ testJournal(void)
     g_assert_true(g_file_set_contents(marked, "what was validated", -1, NULL));
     g_assert_true(virtHptWatchAdd(watch, marked, &error));
     virtHptWatchMark(watch, written->files);
+    virtHptWatchMark(watch, written->stopped);
+    g_ptr_array_add(written->stopped, virtHptFileMarkNew("/i/later"));
+    virtHptJournalAddMade(written, "/i/new", VIRT_HPT_LAYER_SIZE_UNKNOWN);
     g_ptr_array_add(written->kept, g_strdup("/i/2;3"));
     g_ptr_array_unref(written->overlays);
     written->overlays = newOverlays("vda", "/i/a", "raw", "/i/1;2");
@@ -224,6 +233,15 @@ testJournal(void)
     mark = g_ptr_array_index(read->files, 0);
     g_assert_cmpstr(mark->path, ==, marked);
     g_assert_true(virtHptFileMarkIsSame(mark));
+    g_assert_cmpuint(read->stopped->len, ==, 2);
+    g_assert_true(virtHptFileMarkIsSame(g_ptr_array_index(read->stopped, 0)));
+    mark = g_ptr_array_index(read->stopped, 1);
+    g_assert_cmpstr(mark->path, ==, "/i/later");
+    g_assert_cmpuint(mark->inode, ==, 0);
+    g_assert_cmpuint(read->made->len, ==, 1);
+    layer = g_ptr_array_index(read->made, 0);
+    g_assert_cmpuint(layer->size, ==, VIRT_HPT_LAYER_SIZE_UNKNOWN);
+    mark = g_ptr_array_index(read->files, 0);
     g_assert_true(g_file_set_contents(marked, "what was not", -1, NULL));
     g_assert_false(virtHptFileMarkIsSame(mark));
     g_assert_cmpuint(read->kept->len, ==, 1);
@@ -234,10 +252,12 @@ testJournal(void)
     g_assert_cmpstr(overlay->path, ==, "/i/1;2");
     g_clear_pointer(&read, virtHptJournalFree);
 
-    g_assert_true(g_file_set_contents(file, "[revert]\nphase=dancing\n", -1, NULL));
-    g_assert_false(virtHptJournalLoad(&guest, &read, &error));
-    g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED);
-    g_clear_error(&error);
+    for (gsize i = 0; i < G_N_ELEMENTS(malformed); i++) {
+        g_assert_true(g_file_set_contents(file, malformed[i], -1, NULL));
+        g_assert_false(virtHptJournalLoad(&guest, &read, &error));
+        g_assert_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED);
+        g_clear_error(&error);
+    }
     g_assert_true(virtHptJournalRemove(&guest, &error));
     g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
     close(guest.stateDir);
