@@ -6,7 +6,9 @@ Requires root, libvirt and QEMU: a real guest runs under a private libvirtd."""
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import socket
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -209,6 +211,43 @@ class Recover(RevertCase):
         self.assertIn(f"'{self.aside()}', the state of", result.err)
         self.assertEqual((self.guest.state(), self.phase()), ("shut off", "none"))
         self.assert_nothing_left(self.said() + result.err)
+
+    def give_up_disks(self) -> None:
+        """Have QEMU hand the paused guest's disks over, as a migration does."""
+        address = str(self.work / "out")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            os.chmod(address, 0o777)
+            listener.listen(1)
+            self.host.virsh("qemu-monitor-command", NAME, "--hmp", f"migrate -d unix:{address}")
+            connection = listener.accept()[0]
+            with connection:
+                while connection.recv(1 << 20):
+                    pass
+
+    def test_guest_that_cannot_be_resumed_stays_paused_and_is_named(self) -> None:
+        self.create("target")
+        self.kill_while_libvirt_restores()
+        # As if it had been killed just before it resumed the guest
+        journal = STATE / self.guest.uuid / "journal"
+        text = journal.read_text(encoding="utf-8")
+        self.assertIn("resume=true", text)
+        journal.write_text(text.replace("phase=restoring", "phase=committing"), encoding="utf-8")
+        self.give_up_disks()
+        with subprocess.Popen(["qemu-io", "-f", "qcow2", self.current_disk()], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            holder.stdin.write("length\n")
+            holder.stdin.flush()
+            holder.stdout.readline()
+            result = self.expect(WARNINGS, "snapshot-revert", "--recover", NAME, "--json")
+            holder.stdin.close()
+        self.assertEqual(result.json()["outcome"], "completed")
+        self.assertIn(f"virsh resume '{NAME}'", result.err)
+        self.assertEqual((self.guest.state(), self.phase()), ("paused", "none"))
+        self.assert_nothing_left(self.said() + result.err)
+        self.host.virsh("resume", NAME)
+        self.assertEqual(self.guest.state(), "running")
+        self.guest.destroy()
 
     def test_guest_that_the_user_paused_since_is_not_resumed(self) -> None:
         self.create("target")

@@ -72,6 +72,8 @@ class Revert(RevertCase):
         # It waits: nothing else undoes it, and no other revert begins
         self.expect(GOOD, "snapshot-list", NAME)
         self.assertIn("--recover", self.expect(COULD_NOT, "snapshot-revert", NAME, "current").err)
+        # Nor is a snapshot made, which would be above layers that an undo removes
+        self.assertIn("--recover", self.expect(COULD_NOT, "snapshot-create-as", NAME, "third").err)
         self.assertEqual((self.guest.state(), self.phase()), ("paused", "differs"))
         result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")
         self.assertEqual(result.json()["outcome"], "brought-back")
