@@ -37,15 +37,21 @@ knownBefore(const VirtHptJournal *journal, GError **error)
 }
 
 static gboolean
+isAmong(const GPtrArray *bases, const char *path)
+{
+    for (guint i = 0; i < bases->len; i++) {
+        if (virtHptBackingIsFile(path, g_ptr_array_index(bases, i)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
 isAbove(const GPtrArray *bases, const char *path)
 {
     g_autofree char *backing = virtHptBackingRead(path);
 
-    for (guint i = 0; backing && i < bases->len; i++) {
-        if (virtHptBackingIsFile(backing, g_ptr_array_index(bases, i)))
-            return TRUE;
-    }
-    return FALSE;
+    return backing && isAmong(bases, backing);
 }
 
 /* Drops from @layers what libvirt did not make for the revert. */
@@ -133,11 +139,28 @@ isOnOverlays(const VirtHptJournal *journal, const GPtrArray *layers)
     return journal->overlays->len > 0;
 }
 
+/* libvirt starts the guest on the images that the snapshot was made on and makes the layers above
+ * them then; where it cannot, as on a full disk, it leaves the guest there (11.3.0
+ * qemuSnapshotRevertActive(), 'paused (migrating)').  No definition is on such an image: validation
+ * refuses that. */
+static gboolean
+isOnBases(const VirtHptJournal *journal, const GPtrArray *layers, gboolean *is, GError **error)
+{
+    const char *target = virtHptMetadataTarget(journal);
+    g_autoptr(GPtrArray) bases = target ? virtHptUsesBases(target, error) : NULL;
+
+    *is = bases && layers->len > 0;
+    for (guint i = 0; *is && i < layers->len; i++)
+        *is = isAmong(bases, g_ptr_array_index(layers, i));
+    return bases || !target;
+}
+
 /**
  * virtHptMadeIsUnder:
  * @guest: a guest
  * @journal: of its revert
- * @is: (out): whether its disks are on layers that were made for the revert
+ * @is: (out): whether its disks are on layers that were made for the revert, or on those below,
+ *   where libvirt left it when it failed
  * @error: set on failure
  *
  * Returns: %TRUE, or %FALSE with @error set
@@ -153,9 +176,9 @@ virtHptMadeIsUnder(VirtHptGuest *guest, const VirtHptJournal *journal, gboolean 
         *is = isOnOverlays(journal, layers);
         return TRUE;
     }
-    if (!keepLibvirts(layers, journal, error))
+    if (!isOnBases(journal, layers, is, error) || !keepLibvirts(layers, journal, error))
         return FALSE;
-    *is = layers->len > 0;
+    *is = *is || layers->len > 0;
     return TRUE;
 }
 

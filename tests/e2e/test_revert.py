@@ -361,9 +361,8 @@ class Revert(RevertCase):
 
     def back_to_the_first_disk(self) -> None:
         """Start over on the disk that the guest was defined with."""
+        self.forget_snapshots()
         self.guest.destroy()
-        for name in self.snapshots():
-            self.host.virsh("snapshot-delete", "--metadata", NAME, name)
         self.host.connection.defineXML(self.guest.xml())
 
     def test_full_disk_for_the_new_layer_leaves_the_guest_running(self) -> None:
