@@ -139,28 +139,11 @@ isOnOverlays(const VirtHptJournal *journal, const GPtrArray *layers)
     return journal->overlays->len > 0;
 }
 
-/* libvirt starts the guest on the images that the snapshot was made on and makes the layers above
- * them then; where it cannot, as on a full disk, it leaves the guest there (11.3.0
- * qemuSnapshotRevertActive(), 'paused (migrating)').  No definition is on such an image: validation
- * refuses that. */
-static gboolean
-isOnBases(const VirtHptJournal *journal, const GPtrArray *layers, gboolean *is, GError **error)
-{
-    const char *target = virtHptMetadataTarget(journal);
-    g_autoptr(GPtrArray) bases = target ? virtHptUsesBases(target, error) : NULL;
-
-    *is = bases && layers->len > 0;
-    for (guint i = 0; *is && i < layers->len; i++)
-        *is = isAmong(bases, g_ptr_array_index(layers, i));
-    return bases || !target;
-}
-
 /**
  * virtHptMadeIsUnder:
  * @guest: a guest
  * @journal: of its revert
- * @is: (out): whether its disks are on layers that were made for the revert, or on those below,
- *   where libvirt left it when it failed
+ * @is: (out): whether its disks are on layers that were made for the revert
  * @error: set on failure
  *
  * Returns: %TRUE, or %FALSE with @error set
@@ -176,10 +159,36 @@ virtHptMadeIsUnder(VirtHptGuest *guest, const VirtHptJournal *journal, gboolean 
         *is = isOnOverlays(journal, layers);
         return TRUE;
     }
-    if (!isOnBases(journal, layers, is, error) || !keepLibvirts(layers, journal, error))
+    if (!keepLibvirts(layers, journal, error))
         return FALSE;
-    *is = *is || layers->len > 0;
+    *is = layers->len > 0;
     return TRUE;
+}
+
+/**
+ * virtHptMadeIsBelow:
+ * @guest: a guest
+ * @journal: of its revert
+ * @is: (out): whether its disks are on the images that the snapshot was made on
+ * @error: set on failure
+ *
+ * libvirt since 9.9.0 starts the guest on these and makes the layers above them then; where it
+ * cannot, as on a full disk, it leaves the guest there (11.3.0 qemuSnapshotRevertActive(): 'paused
+ * (migrating)').  No definition is on such an image: validation refuses that.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptMadeIsBelow(VirtHptGuest *guest, const VirtHptJournal *journal, gboolean *is, GError **error)
+{
+    const char *target = guest->revertsExternal ? virtHptMetadataTarget(journal) : NULL;
+    g_autoptr(GPtrArray) bases = target ? virtHptUsesBases(target, error) : NULL;
+    g_autoptr(GPtrArray) layers = bases ? virtHptUsesTop(guest, error) : NULL;
+
+    *is = layers && layers->len > 0;
+    for (guint i = 0; *is && i < layers->len; i++)
+        *is = isAmong(bases, g_ptr_array_index(layers, i));
+    return layers || !target;
 }
 
 /* Removes a layer that was made for a revert, unless somebody came to use it. */

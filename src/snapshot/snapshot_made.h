@@ -15,6 +15,10 @@ gboolean virtHptMadeIsUnder(VirtHptGuest *guest,
                             const VirtHptJournal *journal,
                             gboolean *is,
                             GError **error);
+gboolean virtHptMadeIsBelow(VirtHptGuest *guest,
+                            const VirtHptJournal *journal,
+                            gboolean *is,
+                            GError **error);
 gboolean virtHptMadeRemove(VirtHptGuest *guest,
                            const VirtHptJournal *journal,
                            const VirtHptRevertOptions *options,

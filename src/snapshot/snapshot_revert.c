@@ -404,8 +404,13 @@ validateAgain(Revert *revert, GError **error)
 static gboolean
 completeRestore(Revert *revert, gboolean restored, gboolean *same, GError **error)
 {
-    /* What was restored from a file that has changed since may be anything. */
-    if (restored && !areFilesSame(revert)) {
+    gboolean layered = FALSE;
+
+    /* What was restored from a file that has changed since may be anything; on no layers of the
+     * revert's it would write to the snapshot's own images. */
+    if (restored && !virtHptMadeIsUnder(revert->guest, revert->journal, &layered, error))
+        return FALSE;
+    if (restored && !(layered && areFilesSame(revert))) {
         restored = FALSE;
         if (!virtHptGuestPullPlug(revert->guest, error))
             return FALSE;

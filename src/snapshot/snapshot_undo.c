@@ -222,7 +222,8 @@ virtHptRevertIsOurs(VirtHptGuest *guest,
     }
     /* It was interrupted before the id was known. */
     if (journal->id < 0)
-        return virtHptMadeIsUnder(guest, journal, is, error);
+        return virtHptMadeIsUnder(guest, journal, is, error) &&
+               (*is || virtHptMadeIsBelow(guest, journal, is, error));
     boot = virtHptGuestBootId();
     *is = virtHptGuestGetId(guest) == journal->id && g_strcmp0(boot, journal->boot) == 0;
     return TRUE;

@@ -298,6 +298,27 @@ class Revert(RevertCase):
         self.at_moments(moments(4, 2), whole, self.create_another,
                         self.kill_qemu, after)
 
+    def test_snapshot_that_libvirt_made_without_its_memory_is_forgotten(self) -> None:
+        """libvirt makes such a one of a guest that ends just before its turn comes."""
+        name = f"hollow{next(NUMBERS)}"
+        memory = self.guest.disk.with_name(f"{NAME}.{name}.mem")
+        self.guest.console.settle()
+        process = self.start("snapshot-create-as", NAME, name)
+        while process.poll() is None and self.phase() != "creating":
+            pass
+        process.kill()
+        process.wait()
+        self.await_libvirt()
+        self.assertEqual(self.phase(), "creating", self.said())
+        if name not in self.snapshots():
+            self.host.virsh("snapshot-create-as", NAME, name, "--memspec", memory)
+        memory.unlink()
+        result = self.settled()
+        self.assertIn("without its memory", result.err)
+        self.assertEqual((self.snapshots(), self.phase()), ([], "none"))
+        self.assert_nothing_left(result.err)
+        self.assert_alive()
+
     def restart_libvirtd(self, _process: subprocess.Popen[str]) -> None:
         """As an upgrade of its package does."""
         self.host.restart(**self.host.settings)
