@@ -38,16 +38,16 @@ gboolean virtHptAccountWrite(guint id, GError **error);
 gboolean virtHptPrivilegesDrop(GError **error);
 
 /* dryrun_root.c */
-gboolean virtHptRootEnter(const DryRun *run, GError **error);
+gboolean virtHptRootEnter(DryRun *run, GError **error);
 
 /* dryrun_world.c */
 gboolean virtHptWorldEnter(GError **error);
-gboolean virtHptWorldSetUp(const DryRun *run, GError **error);
+gboolean virtHptWorldSetUp(DryRun *run, GError **error);
 
 /* dryrun_cache.c */
 void virtHptCacheOpen(DryRun *run);
 void virtHptCacheLoad(DryRun *run);
-void virtHptCacheStore(const DryRun *run);
+void virtHptCacheStore(DryRun *run);
 
 /* dryrun_restore.c */
 void virtHptRestore(DryRun *run);

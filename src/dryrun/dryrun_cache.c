@@ -107,7 +107,8 @@ lockCache(const DryRun *run)
  * virtHptCacheOpen:
  * @run: the run; its @cache is set where there is one that can be trusted
  *
- * A cache that cannot be used costs time, and nothing else.
+ * To be called in the run's mount namespace, as it becomes a mount there.  A cache that cannot be
+ * used costs time, and nothing else.
  */
 void
 virtHptCacheOpen(DryRun *run)
@@ -186,12 +187,12 @@ hasNews(const DryRun *run, int source, const GPtrArray *names)
 
 /**
  * virtHptCacheStore:
- * @run: the run, after libvirt has asked for what it needs
+ * @run: the run, after libvirt has asked for what it needs; its @cacheLock is given up
  *
  * Publishes what is new, and lets others go on.
  */
 void
-virtHptCacheStore(const DryRun *run)
+virtHptCacheStore(DryRun *run)
 {
     int source = open(PRIVATE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int lock = run->cacheLock;
@@ -213,5 +214,6 @@ virtHptCacheStore(const DryRun *run)
     }
     if (lock >= 0)
         close(lock);
+    run->cacheLock = -1;
     close(source);
 }

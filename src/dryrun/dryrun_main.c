@@ -85,6 +85,19 @@ runLibvirt(DryRun *run)
     _exit(EXIT_SUCCESS);
 }
 
+/* What the XML of an image makes QEMU allocate is no reason to end another guest (Linux proc(5)).
+ * Where it cannot be said it is not. */
+static void
+offerToKiller(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    full_write(fd, "1000", 4);
+    close(fd);
+}
+
 /* The second process: makes the world, and waits for whoever ends in it. */
 static void G_GNUC_NORETURN
 runInit(DryRun *run, int lifeline)
@@ -97,6 +110,8 @@ runInit(DryRun *run, int lifeline)
     /* The signal comes only for a parent that dies from here on */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&parent, 1, 0) != 0)
         _exit(EXIT_FAILURE);
+    close(lifeline);
+    offerToKiller();
     if (!virtHptWorldSetUp(run, &error)) {
         virtHptDryRunSay("unavailable", error->message, NULL);
         _exit(EXIT_SUCCESS);
@@ -218,7 +233,6 @@ main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     setpgid(0, 0);
-    virtHptCacheOpen(&run);
     runNamespace(&run);
     return EXIT_SUCCESS;
 }

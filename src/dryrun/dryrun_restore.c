@@ -121,6 +121,8 @@ virtHptRestore(DryRun *run)
         sayFailure("unavailable");
         return;
     }
+    /* What took seconds to find out is kept, however this run ends */
+    virtHptCacheStore(run);
     if (!waitForImage(run))
         return;
     restored = virDomainRestoreFlags(connection, IMAGE, NULL, VIR_DOMAIN_SAVE_PAUSED) == 0;

@@ -31,6 +31,9 @@
 #define ROOT_OPTIONS "mode=0755,size=4m,nr_inodes=4k"
 #define TERMINAL_OPTIONS "newinstance,mode=0600,ptmxmode=0666"
 
+/* Where libvirt's capability cache is there */
+#define CACHE "cache"
+
 #define FIXED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 static const char *const directories[] = {"dev", "etc", "proc", "run"};
@@ -185,6 +188,33 @@ hideProgram(const char *path, GError **error)
            (unlink(empty) == 0 || fail("cannot remove", empty, error));
 }
 
+/* A mount of its own, as whoever holds the host's directory open can go up from it to all of the
+ * host's. */
+static gboolean
+addCache(const DryRun *run, GError **error)
+{
+    g_autofree char *source = g_strdup_printf("/proc/self/fd/%d", run->cache);
+
+    if (run->cache < 0)
+        return TRUE;
+    if (mkdir(CACHE, 0700) < 0)
+        return fail("cannot make", CACHE, error);
+    return (mount(source, CACHE, NULL, MS_BIND, NULL) == 0 &&
+            mount(NULL, CACHE, NULL, MS_BIND | MS_REMOUNT | FIXED, NULL) == 0) ||
+           fail("cannot mount", CACHE, error);
+}
+
+/* Opens it in the world, and no more outside. */
+static gboolean
+enterCache(DryRun *run, GError **error)
+{
+    if (run->cache < 0)
+        return TRUE;
+    close(run->cache);
+    run->cache = open("/" CACHE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return run->cache >= 0 || fail("cannot enter", "/" CACHE, error);
+}
+
 /* Makes the current directory the root. */
 static gboolean
 enterRoot(GError **error)
@@ -208,16 +238,16 @@ seal(const char *path, unsigned long flags, GError **error)
 
 /**
  * virtHptRootEnter:
- * @run: the run
+ * @run: the run; its @cache is opened anew, in the root
  * @error: set on failure
  *
- * Builds the root and enters it; to be called by process 1 of the namespaces.  Only /run can be
- * written to then, by root.
+ * Builds the root and enters it; to be called by process 1 of the namespaces.  Only /run and the
+ * capability cache can be written to then, by root.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptRootEnter(const DryRun *run, GError **error)
+virtHptRootEnter(DryRun *run, GError **error)
 {
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return fail("cannot keep mounts private below", "/", error);
@@ -233,9 +263,9 @@ virtHptRootEnter(const DryRun *run, GError **error)
         if (!addHostPath(hostPaths[i], error))
             return FALSE;
     }
-    return addDevices(run, error) && hideProgram(firmwareReader, error) &&
+    return addDevices(run, error) && hideProgram(firmwareReader, error) && addCache(run, error) &&
            mountNew("proc", "proc", FIXED | MS_RDONLY, NULL, error) &&
            mountNew("tmpfs", "run", FIXED, RUN_OPTIONS, error) && enterRoot(error) &&
-           virtHptAccountWrite(run->account, error) && seal("/dev", MS_NOSUID | MS_NOEXEC, error) &&
-           seal("/", FIXED, error);
+           enterCache(run, error) && virtHptAccountWrite(run->account, error) &&
+           seal("/dev", MS_NOSUID | MS_NOEXEC, error) && seal("/", FIXED, error);
 }

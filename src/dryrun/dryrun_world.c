@@ -91,11 +91,12 @@ makeDisks(const DryRun *run, GError **error)
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptWorldSetUp(const DryRun *run, GError **error)
+virtHptWorldSetUp(DryRun *run, GError **error)
 {
     g_autofree char *text = NULL;
 
     umask(0022);
+    virtHptCacheOpen(run);
     if (!virtHptRootEnter(run, error))
         return FALSE;
     for (gsize i = 0; i < G_N_ELEMENTS(directories); i++) {

@@ -24,7 +24,7 @@ from .test_dryrun import DryRunTestCase, emulators
 SYS_ADMIN, SYS_PTRACE, SYS_MODULE, MKNOD, DAC_READ_SEARCH, SYS_RAWIO = 21, 19, 16, 27, 2, 17
 ACCOUNTS = range(65000, 65520)
 IMAGES = Path("/var/lib/libvirt/images")
-TOP = {"bin", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr"}
+TOP = {"bin", "cache", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr"}
 
 
 def fields(pid: int) -> dict[str, str]:
@@ -130,6 +130,24 @@ class World(DryRunTestCase):
             self.assertEqual(0, int(seen[name], 16) & lost, name)
         self.assertEqual("1", seen["NoNewPrivs"])
 
+    def test_no_descriptor_leads_out(self) -> None:
+        """A directory that is open outside would be a way to all of the host's files."""
+        with self.stopped() as run:
+            for pid in (run.libvirt, run.qemu):
+                inside = {line.split()[0] for line in
+                          Path(f"/proc/{pid}/mountinfo").read_text().splitlines()}
+                for number in Path(f"/proc/{pid}/fd").iterdir():
+                    if number.is_dir():
+                        where = re.search(r"^mnt_id:\s+(\d+)$", Path(
+                            f"/proc/{pid}/fdinfo/{number.name}").read_text(), re.MULTILINE)
+                        self.assertIn(where[1], inside, os.readlink(number))
+            self.assertEqual("end\n", run.shell("ls /cache 2>/dev/null; echo end"))
+
+    def test_dry_run_is_ended_before_any_guest_where_memory_is_short(self) -> None:
+        with self.stopped() as run:
+            for pid in (run.libvirt, run.qemu):
+                self.assertEqual("1000", Path(f"/proc/{pid}/oom_score_adj").read_text().strip())
+
     def test_world_holds_programs_alone(self) -> None:
         with self.stopped() as run:
             self.assertLessEqual({path.name for path in run.root.iterdir()}, TOP)
@@ -148,7 +166,8 @@ class World(DryRunTestCase):
             for line in Path(f"/proc/{run.qemu}/mountinfo").read_text().splitlines():
                 words = line.split()
                 mounts[words[4]] = set(words[5].split(","))
-        self.assertEqual({"/run", "/dev/pts"},
+        # The cache is libvirt's alone
+        self.assertEqual({"/run", "/dev/pts", "/cache"},
                          {path for path, options in mounts.items() if "ro" not in options})
         for path, options in mounts.items():
             self.assertIn("nosuid", options, path)
