@@ -292,8 +292,8 @@ static const VirtHptDryRunElement deviceRules[] = {
         .name = "emulator",
         .text = TRUE,
         .textKind = VIRT_HPT_DRY_RUN_ONE_OF,
-        .textArg = "/usr/bin/qemu-system-ppc64 /usr/bin/qemu-kvm /usr/bin/kvm "
-                   "/usr/libexec/qemu-kvm",
+        .textArg = "/usr/bin/qemu-system-ppc64 /usr/bin/qemu-system-ppc64le /usr/bin/qemu-kvm "
+                   "/usr/bin/kvm /usr/libexec/qemu-kvm",
     },
     {
         .name = "disk",

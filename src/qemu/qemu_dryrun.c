@@ -223,6 +223,8 @@ typedef struct {
 } KnownMessage;
 
 #define SAME_HARDWARE N_("restore it with the domain XML that it was saved with")
+#define NO_EMULATOR                                                                                \
+    N_("install QEMU's qemu-system-ppc64, or restore it with this host's <emulator> in its domain XML")
 #define OTHER_QEMU N_("restore it on a host whose QEMU has this machine type")
 
 /* Messages of QEMU 7.2 to 10.0, most telling first: a line that follows from another one comes
@@ -275,10 +277,8 @@ static const KnownMessage messages[] = {
     {"error while loading state for instance * of device '*'",
      {"device-state", SAME_HARDWARE, FALSE, FALSE}},
     {"error while loading state section id *", {"section-contents", SAME_HARDWARE, FALSE, FALSE}},
-    {"could not find capabilities for *",
-     {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE, FALSE}},
-    {"Cannot check QEMU binary *",
-     {"no-emulator", N_("install QEMU's qemu-system-ppc64"), TRUE, FALSE}},
+    {"could not find capabilities for *", {"no-emulator", NO_EMULATOR, FALSE, FALSE}},
+    {"Cannot check QEMU binary *", {"no-emulator", NO_EMULATOR, FALSE, FALSE}},
     {"load of migration failed: *", {"qemu-refused", NULL, FALSE, FALSE}},
 };
 

@@ -15,6 +15,10 @@
 
 G_BEGIN_DECLS
 
+/* Bytes of device sections that are read.  Real ones take a few megabytes, TCE tables of the
+ * largest guests some hundred.  A sparse file may claim any number, at no cost. */
+#define VIRT_HPT_DEVICES_MAX (G_GUINT64_CONSTANT(1) << 30)
+
 /**
  * VirtHptStreamPart:
  * @VIRT_HPT_STREAM_PART_HEADER: from the start of the image to the first byte of RAM contents or

@@ -36,10 +36,6 @@
 /* The longest of what is searched for */
 #define PATTERN_MAX HIDDEN_PART_SIZE
 
-/* Real ones take a few megabytes, TCE tables of the largest guests some hundred.  A sparse file
- * may claim any number, at no cost. */
-#define DEVICES_MAX (G_GUINT64_CONSTANT(1) << 32)
-
 static gboolean
 takeDevices(VirtHptStreamReader *reader, guint64 length, GError **error)
 {
@@ -151,11 +147,11 @@ refuseHiddenTable(VirtHptStreamReader *reader, guint64 offset, GError **error)
 static gboolean
 checkSize(VirtHptStreamReader *reader, guint64 taken, GError **error)
 {
-    if (taken <= DEVICES_MAX)
+    if (taken <= VIRT_HPT_DEVICES_MAX)
         return TRUE;
-    virtHptSourceSetError(reader->source, virtHptSourceGetOffset(reader->source),
-                          VIRT_HPT_ERROR_LIMIT, error,
-                          _("device sections of more than %1$" PRIu64 " bytes"), DEVICES_MAX);
+    virtHptSourceSetError(
+        reader->source, virtHptSourceGetOffset(reader->source), VIRT_HPT_ERROR_LIMIT, error,
+        _("device sections of more than %1$" PRIu64 " bytes"), VIRT_HPT_DEVICES_MAX);
     return FALSE;
 }
 

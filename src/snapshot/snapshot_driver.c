@@ -216,7 +216,7 @@ virtHptSnapshotValidate(const VirtHptSnapshot *snapshot,
     if (options && options->skip & (1U << VIRT_HPT_LEVEL_DRY_RUN))
         virtHptVerdictAddUnchecked(
             verdict, VIRT_HPT_LEVEL_DRY_RUN, "dry-run-unwanted",
-            g_strdup(_("no dry run was wanted: whether this host restores it is not known")));
+            g_strdup(_("no dry run was wanted: whether this host restores it is not known")), NULL);
     virtHptChainJudge(snapshot, verdict, layers);
     return verdict;
 }

@@ -20,6 +20,8 @@
 #include "snapshot/snapshot_recordpriv.h"
 
 #define CHUNK_SIZE ((gsize)256 * 1024)
+/* Device sections, and a header that takes far less */
+#define STATE_MAX (2 * VIRT_HPT_DEVICES_MAX)
 
 /* Extents below this many bytes, and headers, are alike in any two images of one guest: the first
  * section of the HPT holds its order and nothing else. */
@@ -283,7 +285,8 @@ virtHptRecordLoadTable(const VirtHptRecord *record, guint64 maxBytes, GError **e
  * @record: a record
  * @write: called with the machine state, before it is verified, or %NULL
  * @opaque: passed to @write
- * @error: set on failure, as virtHptRecordLoadTable() does, or what @write set
+ * @error: set on failure, as virtHptRecordLoadTable() does, %VIRT_HPT_ERROR_LIMIT for one that is
+ *   longer than any that is recorded, or what @write set
  *
  * Reads the machine state and verifies it against its digest.
  *
@@ -295,6 +298,13 @@ virtHptRecordLoadState(const VirtHptRecord *record,
                        gpointer opaque,
                        GError **error)
 {
+    if (record->def->state.length > STATE_MAX) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_LIMIT,
+                    _("'%1$s' claims a machine state of %2$" PRIu64 " bytes: at most %3$" PRIu64
+                      " are read"),
+                    record->path, record->def->state.length, STATE_MAX);
+        return FALSE;
+    }
     return readPayload(record, &record->def->state, write, opaque, error);
 }
 

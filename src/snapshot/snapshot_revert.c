@@ -52,11 +52,11 @@ revertClear(Revert *revert)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Revert, revertClear)
 
-/* Whether what the revert depends on is what it was */
+/* Whether what the revert depends on is what it was; @kind: who has had to do with the image */
 static gboolean
-checkFiles(const Revert *revert, GError **error)
+checkFiles(const Revert *revert, VirtHptWatchKind kind, GError **error)
 {
-    return virtHptWatchCheck(revert->image, VIRT_HPT_WATCH_SHARED, error) &&
+    return virtHptWatchCheck(revert->image, kind, error) &&
            virtHptWatchCheck(revert->layers, VIRT_HPT_WATCH_SHARED, error);
 }
 
@@ -229,9 +229,9 @@ restoreGuest(Revert *revert, GError **error)
 
     virtHptStoppedNote(revert->journal);
     return virtHptJournalEnter(revert->journal, revert->guest, VIRT_HPT_PHASE_RESTORING, error) &&
-           checkFiles(revert, error) && checkOff(revert, error) &&
+           checkFiles(revert, VIRT_HPT_WATCH_OURS, error) && checkOff(revert, error) &&
            snapshot->backend->revert(snapshot, revert->journal, error) &&
-           checkFiles(revert, error) && noteRestored(revert, error);
+           checkFiles(revert, VIRT_HPT_WATCH_SHARED, error) && noteRestored(revert, error);
 }
 
 /* With the snapshot restored: until it is proved and in order */

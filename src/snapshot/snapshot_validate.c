@@ -9,12 +9,14 @@
 
 #include "config.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "libvirt-hpt/htab_diff.h"
 #include "snapshot/snapshot_validatepriv.h"
+#include "snapshot/snapshot_watch.h"
 
 /* Whether an error is a verdict about the input, not about our doings. */
 static gboolean
@@ -379,16 +381,15 @@ validateByRecord(VirtHptValidation *validation,
 }
 
 static gboolean
-validateFile(VirtHptValidation *validation, const char *path, GError **error)
+validatePlace(VirtHptValidation *validation,
+              const VirtHptPlace *place,
+              const char *path,
+              GError **error)
 {
     GError *local = NULL;
-    g_autoptr(VirtHptPlace) place = virtHptPlaceOpen(path, error);
-    g_autoptr(VirtHptRecord) record = NULL;
+    g_autoptr(VirtHptRecord) record = virtHptRecordFind(place, &local);
     gboolean judged = FALSE;
 
-    if (!place)
-        return FALSE;
-    record = virtHptRecordFind(place, &local);
     if (local) {
         if (!judgeError(validation->verdict, VIRT_HPT_LEVEL_RECORD, "record-unusable",
                         _("if the image itself is sound, remove the record and make it anew"),
@@ -406,6 +407,21 @@ validateFile(VirtHptValidation *validation, const char *path, GError **error)
         return TRUE;
     virtHptValidationDropState(validation);
     return validateImage(validation, path, error);
+}
+
+/* A verdict is about the image that lies there all the time. */
+static gboolean
+validateFile(VirtHptValidation *validation, const char *path, GError **error)
+{
+    g_autoptr(VirtHptPlace) place = virtHptPlaceOpen(path, error);
+    g_autoptr(VirtHptWatch) watch = virtHptWatchNew();
+    int fd = place ? fcntl(place->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (!place)
+        return FALSE;
+    virtHptWatchAddOpen(watch, path, fd, &place->stat);
+    return validatePlace(validation, place, path, error) &&
+           virtHptWatchCheck(watch, VIRT_HPT_WATCH_OURS, error);
 }
 
 /* A level that is required must have been run, unless one before it failed. */
@@ -435,7 +451,9 @@ checkRequired(const VirtHptValidation *validation, GError **error)
  *   %VIRT_HPT_ERROR_UNSUPPORTED also where a dry run does not know the guest's hardware,
  *   %VIRT_HPT_ERROR_LIMIT; %VIRT_HPT_ERROR_FAILED where a level that is required cannot be run
  *
- * Validates level after level.  An input that is damaged or malformed is a verdict, not an error.
+ * Validates level after level.  An image that is changed or replaced meanwhile is an error
+ * (%VIRT_HPT_ERROR_DAMAGED), whatever was found.  An input that is damaged or malformed is a
+ * verdict, not an error.
  *
  * Returns: (transfer full): the verdict, or %NULL
  */

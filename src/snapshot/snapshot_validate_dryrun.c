@@ -40,13 +40,15 @@ virtHptValidationDropState(VirtHptValidation *validation)
     validation->state = -1;
 }
 
-/* A level that cannot be run is an error only where it is asked for. */
+/* A level that cannot be run is an error only where it is asked for; @doubt: whether it is a
+ * warning otherwise, since it was tried. */
 static gboolean
 skipDryRun(VirtHptValidation *validation,
            VirtHptError reason,
            const char *code,
            char *message,
            const char *advice,
+           gboolean doubt,
            GError **error)
 {
     if (validation->options->require & (1U << VIRT_HPT_LEVEL_DRY_RUN)) {
@@ -54,8 +56,12 @@ skipDryRun(VirtHptValidation *validation,
         g_free(message);
         return FALSE;
     }
-    virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
-                      code, message, advice);
+    if (doubt)
+        virtHptVerdictAddUnchecked(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, code, message,
+                                   advice);
+    else
+        virtHptVerdictAdd(validation->verdict, VIRT_HPT_LEVEL_DRY_RUN, VIRT_HPT_RESULT_NOT_CHECKED,
+                          code, message, advice);
     return TRUE;
 }
 
@@ -114,7 +120,7 @@ judgeDryRun(VirtHptValidation *validation, const VirtHptDryRunReport *report, GE
         return TRUE;
     case VIRT_HPT_DRY_RUN_UNKNOWN:
         return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, report->code, describeRefusal(report),
-                          report->advice, error);
+                          report->advice, TRUE, error);
     }
     g_return_val_if_reached(FALSE);
 }
@@ -176,10 +182,10 @@ virtHptValidationDryRun(VirtHptValidation *validation,
     if (!xml)
         return skipDryRun(validation, VIRT_HPT_ERROR_UNSUPPORTED, "dry-run-no-domain",
                           g_strdup(_("a migration stream has no domain XML to restore it with")),
-                          NULL, error);
+                          NULL, FALSE, error);
     if (validation->state < 0)
         return skipDryRun(validation, VIRT_HPT_ERROR_FAILED, "dry-run-not-root",
-                          g_strdup(_("a dry run needs root")), NULL, error);
+                          g_strdup(_("a dry run needs root")), NULL, FALSE, error);
     if (!validation->dryRun)
         validation->dryRun =
             virtHptDryRunBegin(subject->path, xml, validation->options->timeout, error);

@@ -148,6 +148,7 @@ virtHptVerdictAdd(VirtHptVerdict *verdict,
  * @level: a level that ought to have been run, and was not
  * @code: the stable reason code
  * @message: (transfer full): why not, translated
+ * @advice: (nullable): what to do about it, translated
  *
  * The verdict passes with warnings at best.
  */
@@ -155,9 +156,10 @@ void
 virtHptVerdictAddUnchecked(VirtHptVerdict *verdict,
                            VirtHptLevel level,
                            const char *code,
-                           char *message)
+                           char *message,
+                           const char *advice)
 {
-    virtHptVerdictAdd(verdict, level, VIRT_HPT_RESULT_NOT_CHECKED, code, message, NULL);
+    virtHptVerdictAdd(verdict, level, VIRT_HPT_RESULT_NOT_CHECKED, code, message, advice);
     if (isWorse(VIRT_HPT_RESULT_WARNED, verdict->result))
         verdict->result = VIRT_HPT_RESULT_WARNED;
 }

@@ -77,7 +77,8 @@ void virtHptVerdictAdd(VirtHptVerdict *verdict,
 void virtHptVerdictAddUnchecked(VirtHptVerdict *verdict,
                                 VirtHptLevel level,
                                 const char *code,
-                                char *message);
+                                char *message,
+                                const char *advice);
 
 const char *virtHptLevelGetName(VirtHptLevel level);
 gboolean virtHptLevelFromName(const char *name, VirtHptLevel *level);

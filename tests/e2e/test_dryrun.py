@@ -185,6 +185,13 @@ class DryRun(DryRunTestCase):
             "<cpu ", "<features><hpt><maxpagesize unit='KiB'>4</maxpagesize></hpt></features><cpu "),
             "--level", "dry-run", or_code="capability")
 
+    def test_emulator_that_is_not_here_is_refused(self) -> None:
+        emulator = "/usr/libexec/qemu-kvm"
+        self.assertFalse(os.path.exists(emulator))
+        result = self.refused("no-emulator", replaced(
+            "<emulator>[^<]*</emulator>", f"<emulator>{emulator}</emulator>"))
+        self.assertIn(emulator, result.out)
+
     def test_guest_of_kvm_is_run_by_tcg_and_the_verdict_says_so(self) -> None:
         if os.uname().machine.startswith("ppc64") and os.path.exists("/dev/kvm"):
             self.skipTest("this host has KVM for the guest")
@@ -294,6 +301,26 @@ class DryRun(DryRunTestCase):
                 self.assertEqual(1, process.wait(10), victim)
             self.assert_nothing_left()
 
+    def test_image_that_is_replaced_meanwhile_is_an_error(self) -> None:
+        path, other = self.work / "image", self.work / "other"
+        copy(image("save-running"), path)
+        copy(image("save-paused"), other)
+        self.expect(GOOD, "record", path)
+        with subprocess.Popen([CONTEXT.tool, "validate", path], text=True, stderr=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and not emulators():
+                time.sleep(0.001)
+            helpers = emulators()
+            for pid in helpers:
+                os.kill(pid, signal.SIGSTOP)
+            other.rename(path)
+            for pid in helpers:
+                os.kill(pid, signal.SIGCONT)
+            said = process.communicate(timeout=30)[1]
+        self.assertTrue(helpers)
+        self.assertEqual(BAD, process.returncode, said)
+        self.assertIn("was changed or replaced", said)
+
     def test_killed_while_it_fills_the_cache(self) -> None:
         record = self.small()
         for moment in range(1, 6):
@@ -325,7 +352,7 @@ class DryRun(DryRunTestCase):
         with open(STATE / "cache/lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             began = time.monotonic()
-            result = self.expect(GOOD, "--json", "validate", "--timeout", "1", record)
+            result = self.expect(WARNINGS, "--json", "validate", "--timeout", "1", record)
             self.assertLess(time.monotonic() - began, 5)
         self.assertEqual({"dry-run-timeout": "not-checked"}, self.codes(result))
 
