@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from . import images, oracle
+from .guest import FIRMWARE_PROMPT, Config
 from .snapshotcase import shared_host
 from .support import (BAD, CONTEXT, GOOD, UNSUPPORTED, WARNINGS, Result, TestCase, copy, each,
                       image, run_tool)
@@ -51,6 +52,31 @@ def replaced(pattern: str, text: str) -> Callable[[str], str]:
 def inside(element: str, text: str) -> Callable[[str], str]:
     """Adds text at the end of an element."""
     return replaced(f"</{element}>", f"{text}</{element}>")
+
+
+# What virt-install and nova give a pseries guest, but for what needs a ROM of another package
+HARDWARE = """\
+<controller type='usb' model='qemu-xhci'/>
+<controller type='scsi' index='0' model='virtio-scsi'><driver iothread='1'/></controller>
+<controller type='scsi' index='1' model='ibmvscsi'/>
+<controller type='virtio-serial' index='0'/>
+<controller type='pci' index='1' model='pci-root'/>
+<disk type='file' device='cdrom'>
+  <target dev='sda' bus='scsi'/><readonly/><address type='drive' controller='1' unit='0'/>
+</disk>
+<interface type='user'><model type='spapr-vlan'/></interface>
+<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+<input type='tablet' bus='usb'/>
+<input type='keyboard' bus='usb'/>
+<watchdog model='i6300esb' action='reset'/>
+<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+<panic model='pseries'/>
+<memballoon model='virtio'><stats period='10'/></memballoon>
+"""
+TOPOLOGY = """\
+<topology sockets='1' cores='2' threads='1'/>
+<numa><cell id='0' cpus='0' memory='256' unit='MiB'/>
+<cell id='1' cpus='1' memory='256' unit='MiB'/></numa></cpu>"""
 
 
 def emulators() -> list[int]:
@@ -392,6 +418,27 @@ class DryRun(DryRunTestCase):
         # Without a tap device behind it the card does not offer what the guest uses
         set_xml(path, replaced("<interface type='ethernet'>", "<interface type='user'>"))
         self.assertEqual({"virtio-features": "failed"}, self.dry_run(BAD, path))
+
+
+    def test_guest_with_ordinary_hardware_is_restorable(self) -> None:
+        config = Config("hardware", firmware_only=True, vcpus=2)
+        host = shared_host()
+        guest = host.define(config)
+        xml = guest.xml()
+        for before, after in (("<controller type='usb' model='none'/>", ""),
+                              ("<memballoon model='none'/>", HARDWARE), ("</cpu>", TOPOLOGY),
+                              ("</vcpu>", "</vcpu><iothreads>1</iothreads>")):
+            self.assertIn(before, xml)
+            xml = xml.replace(before, after)
+        host.connection.defineXML(xml)
+        guest.start()
+        guest.console.wait_for(FIRMWARE_PROMPT)
+        path = guest.save(self.work / "hardware.save")
+        guest.undefine()
+        self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, path))
+        # Each device counts
+        set_xml(path, replaced("<watchdog.*?</watchdog>", ""))
+        self.assertEqual({"missing-device": "failed"}, self.dry_run(BAD, path))
 
 
 class Canaries(DryRunTestCase):
