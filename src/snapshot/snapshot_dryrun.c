@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -66,6 +67,8 @@ virtHptDryRunReportFree(VirtHptDryRunReport *report)
  * virtHptDryRunOpenTemporary:
  * @error: set on failure: %VIRT_HPT_ERROR_IO
  *
+ * Where the state directory cannot hold it, as a read-only one, it is in memory.
+ *
  * Returns: a file without a name, open for reading and writing, or -1
  */
 int
@@ -75,6 +78,8 @@ virtHptDryRunOpenTemporary(GError **error)
 
     if (g_mkdir_with_parents(STATE_DIR, 0700) == 0)
         fd = open(STATE_DIR, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        fd = memfd_create("virt-hpt", MFD_CLOEXEC);
     if (fd < 0)
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO,
                     _("cannot make a temporary file in '%1$s': %2$s"), STATE_DIR,

@@ -382,6 +382,14 @@ class DryRun(DryRunTestCase):
             self.assertLess(time.monotonic() - began, 5)
         self.assertEqual({"dry-run-timeout": "not-checked"}, self.codes(result))
 
+    def test_state_directory_that_cannot_be_written_to(self) -> None:
+        record = self.small()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", STATE], check=True)
+        try:
+            self.assertEqual({"restorable": "passed"}, self.dry_run(GOOD, record))
+        finally:
+            subprocess.run(["umount", STATE], check=True)
+
     def test_no_libvirt_sees_it(self) -> None:
         record = self.small()
         seen: set[str] = set()
