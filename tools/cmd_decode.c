@@ -90,7 +90,9 @@ getField(guint64 doubleword, const Field *field)
 static gboolean
 hasInvalidEncoding(const VirtHptEntryView *view)
 {
-    return !view->sized || virtHptEntryGetSegmentShift(&view->entry) == 0;
+    guint segmentShift = virtHptEntryGetSegmentShift(&view->entry);
+
+    return !view->sized || segmentShift == 0 || view->size.actual > segmentShift;
 }
 
 static Placement
@@ -251,7 +253,11 @@ printText(VirtHptTool *tool, const VirtHptEntryView *view)
         g_autofree char *base = virtHptTextPageSize(view->size.base);
         g_autofree char *actual = virtHptTextPageSize(view->size.actual);
 
-        virtHptOutputField(tool->out, _("Page size:"), _("%1$s base, %2$s actual"), base, actual);
+        virtHptOutputField(tool->out, _("Page size:"),
+                           segmentShift != 0 && view->size.actual > segmentShift
+                               ? _("invalid: %1$s base, %2$s actual, more than the segment")
+                               : _("%1$s base, %2$s actual"),
+                           base, actual);
         virtHptOutputField(tool->out, _("Real address:"), _("0x%1$llx (real page 0x%2$llx)"),
                            (unsigned long long)view->real,
                            (unsigned long long)view->real >> VIRT_HPT_RPN_SHIFT);

@@ -157,7 +157,7 @@ textDifferences(VirtHptTool *tool, const VirtHptDiff *diff)
                                 found->after.r);
         virtHptOutputPuts(tool->out, "\n");
     }
-    if (more > 0) {
+    if (more > 0 && !tool->quiet) {
         virtHptOutputPrintf(tool->out, _("... and %" PRIu64 " more: --max shows them"), more);
         virtHptOutputPuts(tool->out, "\n");
     }

@@ -129,6 +129,25 @@ class Installed(unittest.TestCase):
         self.assertIn("check-image: not-found: ", self.check_image(1, self.dir / "nothing"))
         self.check_image(64)
 
+    def test_the_table_alone_is_a_subproject(self):
+        project = self.dir / "vmm"
+        (project / "subprojects").mkdir(parents=True)
+        (project / "subprojects" / "libvirt-hpt").symlink_to(ROOT)
+        (project / "meson.build").write_text(
+            "project('vmm', 'c', default_options: ['c_std=gnu11'])\n"
+            "executable('vmm', 'vmm.c', dependencies: dependency('libvirt-hpt-htab',\n"
+            "  fallback: 'libvirt-hpt', default_options: ['htab-only=true']))\n")
+        (project / "vmm.c").write_text(
+            "#include <libvirt-hpt/htab_table.h>\n"
+            "int main(void)\n{\n"
+            "    g_autoptr(VirtHptTable) table = virtHptTableNew(18, 1 << 18, NULL);\n"
+            "    return table && virtHptTableGetOrder(table) == 18 ? 0 : 1;\n}\n")
+        for words in (("setup", "build"), ("compile", "-C", "build", "vmm")):
+            done = run("meson", *words, cwd=project)
+            self.assertEqual(0, done.returncode, done.stdout)
+        done = run(project / "build" / "vmm")
+        self.assertEqual(0, done.returncode, done.stdout)
+
     @unittest.skipIf(platform.machine().startswith("ppc64"), "this is POWER: it might succeed")
     def test_htab_reader_says_that_it_needs_power(self):
         done = run(self.example("htab-reader"), env=self.environment)

@@ -92,7 +92,8 @@ class Decode(virthpt.Case):
         self.assertEqual((found["pteg_bits"], found["verifiable_bits"]), (17, 10))
 
     def test_invalid_encoding(self):
-        for v, r in ("5", "5000"), ("8000000000000001", "0"):
+        # No page size, a reserved segment size, a page of 16G in a segment of 256M
+        for v, r in ("5", "5000"), ("8000000000000001", "0"), ("5", "3000"):
             with self.subTest(v=v, r=r):
                 self.run_json("decode", v, r, status=BAD)
                 self.run_json("decode", f"{int(v, 16) & ~1:x}", r)
