@@ -199,8 +199,12 @@ printCreated(VirtHptTool *tool,
             virtHptOutputPrintf(tool->out, _("It is recorded in '%s'."), path);
             virtHptOutputPuts(tool->out, "\n");
         }
-        if (error)
-            virtHptToolWarn(tool, _("the snapshot has no record: %s"), error->message);
+    }
+    if (error) {
+        g_autofree char *message =
+            g_strdup_printf(_("the snapshot has no record: %s"), error->message);
+
+        virtHptToolSay(message, tool);
     }
     return error ? VIRT_HPT_EXIT_WARNED : VIRT_HPT_EXIT_GOOD;
 }

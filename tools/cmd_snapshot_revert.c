@@ -185,6 +185,7 @@ revert(VirtHptTool *tool, VirtHptSnapshot *snapshot, const Options *options)
         .noDryRun = options->noDryRun,
         .progress = watchProgress,
         .say = watchSay,
+        .hold = virtHptToolHold,
         .warned = &warned,
         .opaque = &watcher,
     };
@@ -207,6 +208,7 @@ recover(VirtHptTool *tool, const char *domain)
     gboolean warned = FALSE;
     const VirtHptRevertOptions options = {
         .say = virtHptToolSay,
+        .hold = virtHptToolHold,
         .warned = &warned,
         .opaque = tool,
     };

@@ -8,8 +8,10 @@
 
 #include "snapshot_common.h"
 
-#include <glib/gi18n.h>
+#include <signal.h>
 #include <unistd.h>
+
+#include <glib/gi18n.h>
 
 #include "text.h"
 
@@ -21,18 +23,29 @@
  * Prints to standard error, and at once: it may be the last thing that this process does.
  */
 void
-virtHptToolSay(const char *message, gpointer opaque)
+virtHptToolSay(const char *message, gpointer opaque G_GNUC_UNUSED)
 {
-    const VirtHptTool *tool = opaque;
-    g_autoptr(VirtHptOutput) err = NULL;
-    g_autofree char *escaped = NULL;
+    g_autoptr(VirtHptOutput) err = virtHptOutputNew(STDERR_FILENO);
+    g_autofree char *escaped = virtHptTextEscape(message);
 
-    if (tool->quiet)
-        return;
-    err = virtHptOutputNew(STDERR_FILENO);
-    escaped = virtHptTextEscape(message);
     virtHptOutputPrintf(err, "virt-hpt: %s\n", escaped);
     virtHptOutputFlush(err);
+}
+
+/**
+ * virtHptToolHold:
+ *
+ * From now on this process is not ended by a key, a terminal that is closed, or a polite request: a
+ * guest is off, and is on its way back.
+ */
+void
+virtHptToolHold(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++)
+        sigaction(signals[i], &ignore, NULL);
 }
 
 /**
@@ -121,7 +134,11 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
 {
     g_autoptr(VirtHptGuest) guest = virtHptGuestOpen(tool->connection, domain, error);
     g_autoptr(GError) local = NULL;
-    const VirtHptRevertOptions options = {.say = virtHptToolSay, .opaque = (gpointer)tool};
+    const VirtHptRevertOptions options = {
+        .say = virtHptToolSay,
+        .hold = virtHptToolHold,
+        .opaque = (gpointer)tool,
+    };
     VirtHptRecovery recovery;
 
     if (!guest)
@@ -137,6 +154,8 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
         g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
     }
+    if (access == VIRT_HPT_ACCESS_LOOK)
+        virtHptGuestUnlock(guest);
     return g_steal_pointer(&guest);
 }
 

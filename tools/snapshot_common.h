@@ -31,6 +31,7 @@ gboolean virtHptToolCheckName(VirtHptTool *tool,
                               VirtHptExit *status);
 
 const char *virtHptToolRecoveryName(VirtHptRecovery recovery);
+void virtHptToolHold(void);
 void virtHptToolSay(const char *message, gpointer opaque);
 void virtHptToolSayRecovery(const VirtHptTool *tool,
                             const VirtHptGuest *guest,

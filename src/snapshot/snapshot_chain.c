@@ -14,11 +14,13 @@
 #include "config.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "conf/domain_conf.h"
 #include "conf/xml_read.h"
+#include "conf/xml_util.h"
 #include "full-read.h"
 #include "qemu/qemu_image.h"
 #include "qemu/qemu_qcow2.h"
@@ -35,6 +37,7 @@
 /* What one disk's chain is judged with */
 typedef struct {
     const VirtHptSnapshot *snapshot;
+    const xmlDoc *saved; /* the domain in the snapshot's memory, or NULL */
     VirtHptVerdict *verdict;
     VirtHptWatch *watch; /* gets the layers */
     const char *target;
@@ -70,8 +73,13 @@ static void G_GNUC_PRINTF(5, 6) add(Chain *chain,
     va_list args;
 
     va_start(args, format);
-    virtHptVerdictAdd(chain->verdict, VIRT_HPT_LEVEL_DISKS, result, code,
-                      g_strdup_vprintf(format, args), advice);
+    /* What it rests on and cannot be looked at is a doubt. */
+    if (result == VIRT_HPT_RESULT_NOT_CHECKED)
+        virtHptVerdictAddUnchecked(chain->verdict, VIRT_HPT_LEVEL_DISKS, code,
+                                   g_strdup_vprintf(format, args), advice);
+    else
+        virtHptVerdictAdd(chain->verdict, VIRT_HPT_LEVEL_DISKS, result, code,
+                          g_strdup_vprintf(format, args), advice);
     va_end(args);
     if (result != VIRT_HPT_RESULT_PASSED)
         chain->ok = FALSE;
@@ -336,6 +344,38 @@ judgeUse(Chain *chain, unsigned int flags)
     }
 }
 
+/* Whether libvirt says now that the disk was on another image than its memory says, and that one is
+ * still there: so it was not merged.  libvirt 9.0.0 says so of all snapshots that come after one
+ * that it was told to forget (virsh snapshot-delete --metadata). */
+static gboolean
+isMoved(Chain *chain, const Layer *base)
+{
+    xmlNode *root = chain->saved ? xmlDocGetRootElement(chain->saved) : NULL;
+    xmlNode *devices = root ? virtHptXmlChild(root, "devices") : NULL;
+    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, chain->target) : NULL;
+    gboolean block;
+    g_autofree char *path = disk ? virtHptDiskSource(disk, &block) : NULL;
+
+    if (!path || !g_path_is_absolute(path) || virtHptBackingIsFile(path, base->path) ||
+        access(path, F_OK) < 0)
+        return FALSE;
+    add(chain, VIRT_HPT_RESULT_FAILED, "layer-rebased",
+        _("do not revert to it: libvirt would put its memory on another disk; correct its XML: virsh snapshot-create --redefine"),
+        _("disk '%1$s' was on '%2$s' at the snapshot, and libvirt says now that it was on '%3$s'"),
+        chain->target, path, base->path);
+    return TRUE;
+}
+
+/* What its memory knows of the domain, where libvirt can tell; it goes on without. */
+static xmlDoc *
+readSaved(const VirtHptSnapshot *snapshot)
+{
+    g_autoptr(VirtHptLibvirtString) xml =
+        virDomainSaveImageGetXMLDesc(snapshot->guest->connection, snapshot->image, 0);
+
+    return xml ? virtHptXmlParseDomain(xml, strlen(xml), snapshot->image, NULL) : NULL;
+}
+
 static void
 judgeDisk(Chain *chain, const char *target)
 {
@@ -347,6 +387,8 @@ judgeDisk(Chain *chain, const char *target)
     g_array_set_size(chain->seen, 0);
     if (disk)
         describe(&layer, disk);
+    if (layer.path && isMoved(chain, &layer))
+        return;
     if (layer.path) {
         while (judgeLayer(chain, &layer))
             continue;
@@ -383,10 +425,12 @@ void
 virtHptChainJudge(const VirtHptSnapshot *snapshot, VirtHptVerdict *verdict, VirtHptWatch *watch)
 {
     g_autoptr(GArray) seen = g_array_new(FALSE, FALSE, sizeof(struct stat));
+    g_autoptr(xmlDoc) saved = readSaved(snapshot);
     const xmlNode *root = snapshot->doc ? xmlDocGetRootElement(snapshot->doc) : NULL;
     xmlNode *disks = root ? virtHptXmlChild(root, "disks") : NULL;
     Chain chain = {
         .snapshot = snapshot,
+        .saved = saved,
         .verdict = verdict,
         .watch = watch,
         .time = timeOf(snapshot),

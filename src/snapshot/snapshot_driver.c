@@ -16,7 +16,8 @@
 #include "conf/xml_read.h"
 #include "snapshot/snapshot_chain.h"
 #include "snapshot/snapshot_disks.h"
-#include "snapshot/snapshot_driver.h"
+#include "snapshot/snapshot_revertpriv.h"
+#include "snapshot/snapshot_uses.h"
 
 /* A snapshot's XML holds one or two domains */
 #define SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
@@ -226,14 +227,21 @@ virtHptSnapshotValidate(const VirtHptSnapshot *snapshot,
  * @snapshot: a snapshot with an image
  * @error: set on failure: what opening the image and its record set
  *
+ * A stale record, of another image that lay at this path, is none of it.
+ *
  * Returns: (transfer full): its record, or %NULL, without an error where there is none
  */
 VirtHptRecord *
 virtHptSnapshotFindRecord(const VirtHptSnapshot *snapshot, GError **error)
 {
     g_autoptr(VirtHptPlace) place = snapshot->backend->open(snapshot, error);
+    g_autoptr(VirtHptRecord) record = place ? virtHptRecordFind(place, error) : NULL;
+    VirtHptComparison comparison;
 
-    return place ? virtHptRecordFind(place, error) : NULL;
+    if (record && virtHptRecordCompare(record, place, &comparison, NULL) &&
+        comparison.state == VIRT_HPT_RECORD_STALE)
+        return NULL;
+    return g_steal_pointer(&record);
 }
 
 /**
@@ -278,19 +286,15 @@ filesOf(const VirtHptSnapshot *snapshot, const VirtHptRecord *record)
     return files;
 }
 
-/* Drops from @files what is not there, and what the guest uses or will use when it starts. */
+/* Drops from @files what is not there, and what the domain or a snapshot uses. */
 static void
-keepUnused(GPtrArray *files, VirtHptGuest *guest)
+keepUnused(GPtrArray *files, GHashTable *used)
 {
-    g_autoptr(xmlDoc) now = virtHptGuestReadDomain(guest, 0, NULL);
-    g_autoptr(xmlDoc) next = virtHptGuestReadDomain(guest, VIR_DOMAIN_XML_INACTIVE, NULL);
-
     for (guint i = files->len; i > 0; i--) {
         const char *path = g_ptr_array_index(files, i - 1);
         struct stat st;
 
-        if (lstat(path, &st) < 0 || (now && virtHptDomainHasLayer(now, path)) ||
-            (next && virtHptDomainHasLayer(next, path)))
+        if (lstat(path, &st) < 0 || g_hash_table_contains(used, path))
             g_ptr_array_remove_index(files, i - 1);
     }
 }
@@ -299,9 +303,9 @@ keepUnused(GPtrArray *files, VirtHptGuest *guest)
  * virtHptSnapshotDelete:
  * @snapshot: a snapshot of a locked guest
  * @keepFiles: whether libvirt shall only forget it
- * @left: (out) (element-type utf8): files of it that are still there and that the domain does not
- *   use
- * @error: set on failure
+ * @left: (out) (element-type utf8): files of it that are still there and that neither the domain
+ *   nor another snapshot uses
+ * @error: set on failure: %VIRT_HPT_ERROR_FAILED also where an earlier revert is not decided
  *
  * Deletes a snapshot, and then its record, which says nothing without it.
  *
@@ -315,8 +319,14 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
 {
     g_autoptr(VirtHptRecord) record = NULL;
     g_autoptr(GPtrArray) files = NULL;
+    g_autoptr(GHashTable) used = NULL;
 
-    if (!virtHptSnapshotHasImage(snapshot, error))
+    /* What a revert that waits for a decision would go back to needs all that is there. */
+    if (!virtHptSnapshotHasImage(snapshot, error) ||
+        !virtHptRevertIsDecided(snapshot->guest, error))
+        return FALSE;
+    used = virtHptUsesAll(snapshot->guest, error);
+    if (!used)
         return FALSE;
     /* Found by the image, which is gone afterwards; a record that cannot be read stays. */
     record = virtHptSnapshotFindRecord(snapshot, NULL);
@@ -324,7 +334,7 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
     if (!snapshot->backend->remove(snapshot, keepFiles, error) ||
         (record && !keepFiles && !virtHptRecordDelete(record, error)))
         return FALSE;
-    keepUnused(files, snapshot->guest);
+    keepUnused(files, used);
     *left = g_steal_pointer(&files);
     return TRUE;
 }

@@ -62,6 +62,8 @@ typedef enum {
  * @run: the state to leave the guest in
  * @progress: called as an image without a record is read, or %NULL
  * @say: called with what a user should know, or %NULL
+ * @hold: called when it is no time to be interrupted any more, or %NULL: the guest is going to be
+ *   off, and has to come back
  * @warned: (nullable): set to %TRUE where that was a warning: something is not as it should be
  * @opaque: passed to @progress and @say
  */
@@ -72,6 +74,7 @@ typedef struct {
     VirtHptRunState run;
     VirtHptProgressFunc progress;
     VirtHptSayFunc say;
+    void (*hold)(void);
     gboolean *warned;
     gpointer opaque;
 } VirtHptRevertOptions;

@@ -19,6 +19,7 @@
 #include "qemu/qemu_capture.h"
 #include "snapshot/snapshot_backend.h"
 #include "snapshot/snapshot_disks.h"
+#include "snapshot/snapshot_metadata.h"
 
 #define ORIGIN "domainsnapshot"
 
@@ -382,12 +383,17 @@ isAbandoned(const VirtHptSnapshot *snapshot)
 static gboolean
 externalRemove(const VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
 {
+    g_autoptr(GPtrArray) others = NULL;
     unsigned int flags = 0;
 
     if (keepFiles || (!snapshot->guest->revertsExternal && isAbandoned(snapshot)))
         flags = VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY;
+    if (flags && !(others = virtHptMetadataRememberOthers(snapshot->guest, snapshot->name, error)))
+        return FALSE;
     if (virDomainSnapshotDelete(snapshot->handle, flags) < 0)
         return virtHptLibvirtSetError(error, _("cannot delete snapshot '%1$s'"), snapshot->name);
+    if (others && !virtHptMetadataPutBackOthers(snapshot->guest, others, error))
+        return FALSE;
     if (keepFiles || unlink(snapshot->image) == 0 || errno == ENOENT)
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),

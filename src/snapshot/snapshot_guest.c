@@ -160,6 +160,17 @@ virtHptGuestLock(VirtHptGuest *guest, GError **error)
 }
 
 /**
+ * virtHptGuestUnlock:
+ * @guest: a locked guest, with which nothing is done any more but to look at it
+ */
+void
+virtHptGuestUnlock(VirtHptGuest *guest)
+{
+    flock(guest->stateDir, LOCK_UN);
+    guest->locked = FALSE;
+}
+
+/**
  * virtHptGuestGetState:
  * @guest: a guest
  * @state: (out): a virDomainState
@@ -266,14 +277,15 @@ virtHptGuestAwaitJob(VirtHptGuest *guest, guint timeout, GError **error)
 gboolean
 virtHptGuestPullPlug(VirtHptGuest *guest, GError **error)
 {
+    g_autoptr(GError) local = NULL;
     int active = virDomainIsActive(guest->domain);
 
+    if (active == 0 || (active > 0 && virDomainDestroy(guest->domain) == 0))
+        return TRUE;
+    virtHptLibvirtSetError(&local, _("cannot stop '%1$s'"), guest->name);
     /* It may have ended by itself just now; what cannot be asked has not ended. */
-    if (active > 0 && virDomainDestroy(guest->domain) < 0)
-        active = virDomainIsActive(guest->domain);
-    else if (active > 0)
-        active = 0;
-    if (active != 0)
-        return virtHptLibvirtSetError(error, _("cannot stop '%1$s'"), guest->name);
-    return TRUE;
+    if (virDomainIsActive(guest->domain) == 0)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&local));
+    return FALSE;
 }

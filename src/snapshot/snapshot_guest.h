@@ -38,6 +38,7 @@ VirtHptGuest *virtHptGuestOpen(const char *uri, const char *domain, GError **err
 void virtHptGuestFree(VirtHptGuest *guest);
 
 gboolean virtHptGuestLock(VirtHptGuest *guest, GError **error);
+void virtHptGuestUnlock(VirtHptGuest *guest);
 
 gboolean virtHptGuestGetState(VirtHptGuest *guest, int *state, GError **error);
 gint virtHptGuestGetId(VirtHptGuest *guest);

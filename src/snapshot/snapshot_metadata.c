@@ -11,6 +11,7 @@
 
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <glib/gi18n-lib.h>
@@ -46,7 +47,7 @@ rememberDomain(VirtHptGuest *guest, VirtHptJournal *journal, GError **error)
 }
 
 static gboolean
-remember(virDomainSnapshot *snapshot, VirtHptJournal *journal, GError **error)
+remember(virDomainSnapshot *snapshot, GPtrArray *snapshots, GError **error)
 {
     g_autoptr(VirtHptLibvirtString) xml =
         virDomainSnapshotGetXMLDesc(snapshot, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
@@ -54,7 +55,7 @@ remember(virDomainSnapshot *snapshot, VirtHptJournal *journal, GError **error)
     if (!xml)
         return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"),
                                       virDomainSnapshotGetName(snapshot));
-    g_ptr_array_add(journal->snapshots, g_strdup(xml));
+    g_ptr_array_add(snapshots, g_strdup(xml));
     return TRUE;
 }
 
@@ -92,9 +93,9 @@ virtHptMetadataRemember(VirtHptGuest *guest,
     }
     if (current)
         journal->current = g_strdup(virDomainSnapshotGetName(current));
-    return rememberDomain(guest, journal, error) && remember(target, journal, error) &&
+    return rememberDomain(guest, journal, error) && remember(target, journal->snapshots, error) &&
            (!current || g_str_equal(journal->current, virDomainSnapshotGetName(target)) ||
-            remember(current, journal, error));
+            remember(current, journal->snapshots, error));
 }
 
 /**
@@ -265,4 +266,97 @@ virtHptMetadataPutBack(VirtHptGuest *guest, const VirtHptJournal *journal, GErro
         }
     }
     return makeNoneCurrent(guest, journal, error);
+}
+
+/**
+ * virtHptMetadataRememberOthers:
+ * @guest: a locked guest
+ * @name: of a snapshot that libvirt is about to forget
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type utf8): XML of all other snapshots, or %NULL
+ */
+GPtrArray *
+virtHptMetadataRememberOthers(VirtHptGuest *guest, const char *name, GError **error)
+{
+    g_autoptr(GPtrArray) others = g_ptr_array_new_with_free_func(g_free);
+    virDomainSnapshot **snapshots = NULL;
+    int n = virDomainListAllSnapshots(guest->domain, &snapshots, 0);
+    gboolean ok = n >= 0 || virtHptLibvirtSetError(error, _("cannot query the snapshots of '%1$s'"),
+                                                   guest->name);
+
+    for (int i = 0; i < n; i++) {
+        g_autoptr(virDomainSnapshot) snapshot = snapshots[i];
+
+        if (ok && !g_str_equal(virDomainSnapshotGetName(snapshot), name))
+            ok = remember(snapshot, others, error);
+    }
+    free(snapshots);
+    return ok ? g_steal_pointer(&others) : NULL;
+}
+
+/* Takes the parent of @now, which may be another than before, or none. */
+static void
+takeParent(xmlDoc *before, const xmlDoc *now)
+{
+    xmlNode *root = xmlDocGetRootElement(before);
+    xmlNode *parent = virtHptXmlChild(xmlDocGetRootElement(now), "parent");
+    xmlNode *copy = parent ? xmlDocCopyNode(parent, before, 1) : NULL;
+
+    drop(root, "parent");
+    if (copy)
+        xmlAddChild(root, copy);
+}
+
+static gboolean
+putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
+{
+    g_autofree char *name = nameOf(xml, error);
+    g_autoptr(virDomainSnapshot) there =
+        name ? virDomainSnapshotLookupByName(guest->domain, name, 0) : NULL;
+    g_autoptr(VirtHptLibvirtString) now =
+        there ? virDomainSnapshotGetXMLDesc(there, VIR_DOMAIN_SNAPSHOT_XML_SECURE) : NULL;
+    g_autoptr(virDomainSnapshot) redefined = NULL;
+    g_autoptr(xmlDoc) before = NULL;
+    g_autoptr(xmlDoc) after = NULL;
+    g_autofree char *text = NULL;
+
+    if (!name || (now && g_str_equal(now, xml)))
+        return name != NULL;
+    if (!now)
+        return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), name);
+    before = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
+    after = before ? virtHptXmlParse(now, strlen(now), SNAPSHOT_XML_MAX, ORIGIN, error) : NULL;
+    if (!after)
+        return FALSE;
+    takeParent(before, after);
+    text = virtHptXmlFormatNode(xmlDocGetRootElement(before), error);
+    if (!text)
+        return FALSE;
+    redefined =
+        virDomainSnapshotCreateXML(guest->domain, text, VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE);
+    if (!redefined)
+        return virtHptLibvirtSetError(error, _("cannot put back snapshot '%1$s'"), name);
+    return TRUE;
+}
+
+/**
+ * virtHptMetadataPutBackOthers:
+ * @guest: a locked guest
+ * @others: what virtHptMetadataRememberOthers() returned, before libvirt forgot a snapshot
+ * @error: set on failure
+ *
+ * libvirt 9.0.0 takes the layers of a snapshot that it is told to forget for merged, and says of
+ * later ones that they were made on what lies below: it is made to say what is true again.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+virtHptMetadataPutBackOthers(VirtHptGuest *guest, const GPtrArray *others, GError **error)
+{
+    for (guint i = 0; i < others->len; i++) {
+        if (!putBackOther(guest, g_ptr_array_index(others, i), error))
+            return FALSE;
+    }
+    return TRUE;
 }

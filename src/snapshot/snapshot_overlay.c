@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +18,12 @@
 
 #include "conf/xml_read.h"
 #include "libvirt-hpt/htab_error.h"
+#include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_overlay.h"
+
+/* The end of a layer's name: this, and eight hexadecimal digits */
+#define REVERT ".revert-"
+#define REVERT_LENGTH (sizeof(REVERT) - 1 + 8)
 
 /**
  * virtHptOverlayNew:
@@ -69,6 +75,22 @@ copyOwner(int fd, const char *base)
            (fchown(fd, st.st_uid, st.st_gid) == 0 && fchmod(fd, (st.st_mode & 0666) | 0600) == 0);
 }
 
+/* Cuts ".SNAPSHOT.revert-XXXXXXXX" off a path. */
+static void
+cutRevert(char *path)
+{
+    gsize length = strlen(path);
+    char *end;
+
+    if (length <= REVERT_LENGTH ||
+        strncmp(path + length - REVERT_LENGTH, REVERT, strlen(REVERT)) != 0)
+        return;
+    path[length - REVERT_LENGTH] = '\0';
+    end = strrchr(path, '.');
+    if (end && end > strrchr(path, '/') + 1)
+        *end = '\0';
+}
+
 /**
  * virtHptOverlayName:
  * @overlay: an overlay without a file
@@ -82,9 +104,18 @@ void
 virtHptOverlayName(VirtHptOverlay *overlay, const char *beside, const char *label)
 {
     g_autofree char *escaped = g_uri_escape_string(label, NULL, FALSE);
+    g_autofree char *stem = g_strdup(beside);
+    g_autofree char *path = NULL;
+    const char *name;
 
+    /* Of the name of a layer of an earlier revert, what that was named after */
+    cutRevert(stem);
+    path = g_strdup_printf("%s.%s", stem, escaped);
+    name = strrchr(path, '/') + 1;
+    if (strlen(name) > NAME_MAX - REVERT_LENGTH)
+        path[name - path + NAME_MAX - REVERT_LENGTH] = '\0';
     g_free(overlay->path);
-    overlay->path = g_strdup_printf("%s.%s.revert-%08x", beside, escaped, g_random_int());
+    overlay->path = g_strdup_printf("%s" REVERT "%08x", path, g_random_int());
 }
 
 /**
@@ -183,16 +214,23 @@ dropChild(xmlNode *parent, const char *name)
 }
 
 /* Puts the overlay in the place of the base, which becomes its backing store with all that the
- * base itself lies above. */
+ * base itself lies above.  Where layers were merged since, the disk was on another image than the
+ * base, and what that lay above says nothing: libvirt finds it out. */
 static void
 editDisk(xmlNode *disk, const VirtHptOverlay *overlay)
 {
+    gboolean block;
+    g_autofree char *before = virtHptDiskSource(disk, &block);
     xmlNode *below = virtHptXmlChild(disk, "backingStore");
     xmlNode *driver = virtHptXmlChild(disk, "driver");
     xmlNode *backing;
 
     if (below)
         xmlUnlinkNode(below);
+    if (below && g_strcmp0(before, overlay->base) != 0) {
+        xmlFreeNode(below);
+        below = NULL;
+    }
     dropChild(disk, "source");
     setAttribute(disk, "type", "file");
     if (!driver) {

@@ -309,6 +309,8 @@ virtHptGuestRecover(VirtHptGuest *guest,
         return virtHptJournalRemove(guest, error);
     if (journal->phase == VIRT_HPT_PHASE_DIFFERS && !asked)
         return TRUE;
+    if (options->hold)
+        options->hold();
     if (recoverJournal(guest, journal, options, recovery, &local))
         return TRUE;
     if (journal->aside && !strstr(local->message, journal->aside) &&

@@ -196,8 +196,11 @@ stopGuest(Revert *revert, GError **error)
     VirtHptGuest *guest = revert->guest;
     VirtHptJournal *journal = revert->journal;
 
-    if ((!revert->active && !checkOff(revert, error)) ||
-        !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
+    if (!revert->active && !checkOff(revert, error))
+        return FALSE;
+    if (revert->options->hold)
+        revert->options->hold();
+    if (!virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_STOPPING, error))
         return FALSE;
     if (!revert->active)
         return TRUE;

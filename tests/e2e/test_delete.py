@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Proves that to delete or forget a snapshot takes nothing that another one, or a revert that waits for
+a decision, needs; that the record of an earlier image is none of a snapshot's; and that a revert is
+not ended by a key.
+Boots a guest under libvirt (root)."""
+
+import signal
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from .revertcase import RevertCase, change_recorded_table
+from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF
+from .support import BAD, COULD_NOT, GOOD, WARNINGS
+
+
+class Delete(RevertCase):
+    """snapshot-delete"""
+
+    def domain_of(self, name: str) -> bytes:
+        """The domain in libvirt's XML of a snapshot."""
+        xml = self.host.virsh("snapshot-dumpxml", NAME, name, "--security-info")
+        return ElementTree.canonicalize(
+            ElementTree.tostring(ElementTree.fromstring(xml).find("domain")), strip_text=True)
+
+    def base_of(self, name: str) -> Path:
+        """The image that the guest's disk was on at a snapshot."""
+        root = ElementTree.fromstring(self.domain_of(name))
+        return Path(root.find("devices/disk/source").get("file"))
+
+    def test_later_snapshots_stay_what_they_are(self) -> None:
+        self.create("one")
+        count = self.create("two")
+        before = self.domain_of("two")
+        self.expect(GOOD, "snapshot-delete", NAME, "one", "--metadata")
+        self.assertEqual(self.snapshots(), ["two"])
+        self.assertEqual(self.domain_of("two"), before)
+        self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
+        self.assert_went_back(count)
+        self.assertIn(count, self.counts_on_disk())
+
+    def test_base_of_a_later_snapshot_is_not_said_to_be_left(self) -> None:
+        if REVERTS_ITSELF:
+            # libvirt merges by itself, and says what it cannot
+            return
+        self.create("one")
+        count = self.create("two")
+        before, base = self.domain_of("two"), self.base_of("two")
+        self.expect(GOOD, "snapshot-revert", NAME, "one")
+        result = self.expect(GOOD, "--json", "snapshot-delete", NAME, "one")
+        self.assertNotIn(str(base), result.json()["left"])
+        self.assertEqual(self.domain_of("two"), before)
+        self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
+        self.assert_went_back(count)
+        self.assertLessEqual(set(range(count - 2, count + 1)), self.counts_on_disk())
+
+    def test_snapshot_that_libvirt_moved_to_another_disk_is_refused(self) -> None:
+        self.create("one")
+        self.create("two")
+        before = self.base_of("two")
+        self.host.virsh("snapshot-delete", NAME, "one", "--metadata")
+        if self.base_of("two") == before:
+            self.assertTrue(REVERTS_ITSELF)
+            self.expect(GOOD, "snapshot-validate", NAME, "two")
+            return
+        result = self.expect(BAD, "--json", "snapshot-validate", NAME, "two")
+        self.assertIn("layer-rebased", [fact["code"] for fact in result.json()["facts"]])
+        self.expect(BAD, "snapshot-revert", NAME, "two")
+        self.assert_alive()
+
+    def test_nothing_is_deleted_while_a_revert_waits_for_a_decision(self) -> None:
+        self.create("target")
+        disk, before = self.current_disk(), self.metadata()
+        record = self.memory_of("target").with_name(f"{self.memory_of('target').name}.hpt")
+        change_recorded_table(record)
+        self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
+        self.assertEqual(self.phase(), "differs")
+        result = self.expect(COULD_NOT, "snapshot-delete", NAME, "target")
+        self.assertIn("--recover", result.err)
+        self.expect(GOOD, "snapshot-revert", "--recover", NAME)
+        self.assertEqual((self.current_disk(), self.metadata()), (disk, before))
+        self.assert_alive()
+
+    def test_record_of_an_earlier_image_is_not_the_snapshots(self) -> None:
+        self.create("one")
+        memory = self.memory_of("one")
+        self.host.virsh("snapshot-delete", NAME, "one", "--metadata")
+        memory.unlink()
+        self.guest.console.settle()
+        layer = self.guest.disk.with_name(f"{NAME}.two.{next(NUMBERS)}")
+        self.host.virsh("snapshot-create-as", NAME, "two", "--memspec", memory,
+                        "--diskspec", f"vda,file={layer}")
+        self.assertIsNone(
+            self.expect(GOOD, "--json", "snapshot-info", NAME, "two").json()["record"])
+        self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
+        self.assert_alive()
+
+    def test_revert_is_not_ended_by_a_key(self) -> None:
+        count = self.create("target")
+        process = self.start("snapshot-revert", NAME, "target")
+        while process.poll() is None and self.phase() not in ("stopping", "restoring"):
+            pass
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(number)
+        self.assertIn(process.wait(120), (GOOD, WARNINGS), self.said())
+        self.assertEqual(self.phase(), "none")
+        self.assert_went_back(count)
