@@ -108,37 +108,25 @@ checkPageSize(VirtHptCheck *check, const VirtHptCheckSubject *subject)
     }
 }
 
-/* The range of RAM that holds @real, or %FALSE */
+/* Whether all of a page is RAM; it may span DIMMs that touch */
 static gboolean
-findRam(const VirtHptCheckContext *context, guint64 real, VirtHptRamRange *range)
+isRam(const VirtHptCheck *check, guint64 real, guint64 bytes)
 {
-    *range = (VirtHptRamRange){0, context->ramBytes};
-    if (real < context->ramBytes)
-        return TRUE;
-    for (gsize i = 0; i < context->nplugged; i++) {
-        *range = context->plugged[i];
-        if (real >= range->start && real - range->start < range->length)
-            return TRUE;
+    guint low = 0;
+    guint high = check->ram->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        const VirtHptRamRange *range = &g_array_index(check->ram, VirtHptRamRange, middle);
+
+        if (real < range->start)
+            high = middle;
+        else if (real - range->start < range->length)
+            return bytes <= range->length - (real - range->start);
+        else
+            low = middle + 1;
     }
     return FALSE;
-}
-
-/* Whether all of a page is RAM; it may span ranges that touch */
-static gboolean
-isRam(const VirtHptCheckContext *context, guint64 real, guint64 bytes)
-{
-    VirtHptRamRange range;
-
-    while (bytes > 0) {
-        guint64 here;
-
-        if (!findRam(context, real, &range))
-            return FALSE;
-        here = MIN(bytes, range.length - (real - range.start));
-        real += here;
-        bytes -= here;
-    }
-    return TRUE;
 }
 
 static char *
@@ -215,7 +203,7 @@ checkRpn(VirtHptCheck *check, const VirtHptCheckSubject *subject)
             g_strdup_printf(_("0x%1$llx, which encodes %2$s"), (unsigned long long)encoding, size));
     }
 
-    if (context->ramBytes != 0 && isRam(context, real, bytes)) {
+    if (isRam(check, real, bytes)) {
         checkRamMode(check, subject);
     } else if (subject->entry.r & VIRT_HPT_R_I) {
         /* Where it is not known what is RAM, W, I and M may be strong access ordering */

@@ -62,7 +62,8 @@ initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSi
     guint64 encoding = virtHptPageSizeGetEncoding(size);
     guint64 hidden = (G_GUINT64_CONSTANT(1) << virtHptPageSizeHiddenBits(size)) - 1;
     guint64 stray = ~virtHptPageSizeVMask(size) & ~V_BELOW_AVPN;
-    guint64 ram = check->context->ramBytes;
+    /* The base, and what touches it */
+    guint64 ram = check->ram->len > 0 ? g_array_index(check->ram, VirtHptRamRange, 0).length : 0;
     guint limit = check->context->maxPageShift;
 
     plain->size = *size;

@@ -30,12 +30,15 @@ typedef struct {
 /*
  * VirtHptCheck:
  * @table: (nullable): %NULL where only an order is checked
+ * @ram: (element-type VirtHptRamRange): what is RAM, ascending, ranges that touch as one; empty where
+ *   it is not known
  * @valid: entries, and those of them that are @bolted or @secondary
  * @boltedBytes: what bolted, cacheable entries map, saturating
  */
 typedef struct {
     const VirtHptTable *table;
     const VirtHptCheckContext *context;
+    GArray *ram;
     VirtHptReport *report;
     GPtrArray *kept[VIRT_HPT_RULE_COUNT];
     guint maxPerRule;

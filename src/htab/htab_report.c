@@ -20,6 +20,42 @@ findingFree(gpointer data)
     g_free(finding);
 }
 
+static gint
+compareRanges(gconstpointer a, gconstpointer b)
+{
+    const VirtHptRamRange *first = a;
+    const VirtHptRamRange *second = b;
+
+    return first->start < second->start ? -1 : first->start > second->start;
+}
+
+/* A machine may claim to have hundreds of DIMMs, and a table may ask for each of its entries. */
+static GArray *
+mergeRam(const VirtHptCheckContext *context)
+{
+    const VirtHptRamRange base = {0, context->ramBytes};
+    GArray *ram = g_array_new(FALSE, FALSE, sizeof(VirtHptRamRange));
+    guint kept = 0;
+
+    if (context->ramBytes == 0)
+        return ram;
+    g_array_append_val(ram, base);
+    if (context->nplugged > 0)
+        g_array_append_vals(ram, context->plugged, (guint)context->nplugged);
+    g_array_sort(ram, compareRanges);
+    for (guint i = 1; i < ram->len; i++) {
+        VirtHptRamRange *last = &g_array_index(ram, VirtHptRamRange, kept);
+        const VirtHptRamRange *next = &g_array_index(ram, VirtHptRamRange, i);
+
+        if (next->start - last->start > last->length)
+            g_array_index(ram, VirtHptRamRange, ++kept) = *next;
+        else
+            last->length = MAX(last->length, next->start - last->start + next->length);
+    }
+    g_array_set_size(ram, kept + 1);
+    return ram;
+}
+
 /*
  * virtHptCheckInit:
  * @check: (out): a check that has found nothing yet
@@ -43,6 +79,7 @@ virtHptCheckInit(VirtHptCheck *check,
     };
     check->maxPerRule =
         check->context->maxPerRule ? check->context->maxPerRule : MAX_PER_RULE_DEFAULT;
+    check->ram = mergeRam(check->context);
     check->report->findings = g_ptr_array_new_with_free_func(findingFree);
     check->report->placement = g_array_new(FALSE, FALSE, sizeof(VirtHptPlacement));
     check->report->ptegBits = order > 7 ? order - 7 : 0;
@@ -63,6 +100,7 @@ virtHptCheckFinish(VirtHptCheck *check)
 {
     for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++)
         g_ptr_array_extend_and_steal(check->report->findings, check->kept[i]);
+    g_clear_pointer(&check->ram, g_array_unref);
     return g_steal_pointer(&check->report);
 }
 

@@ -213,12 +213,44 @@ virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext
     virtHptCheckContextInit(context, subject->ramBytes, plugged, domain);
 }
 
-/* Slots that are looked for, and where the last record that holds them was seen. */
+/* A slot that is looked for, and where the last record that holds it was seen. */
 typedef struct {
-    const guint64 *slots;
-    guint64 *offsets;
-    gsize nslots;
+    guint64 slot;
+    guint64 *offset;
+} Wanted;
+
+/* All of them, ascending: an image may have as many records as the user asks for slots. */
+typedef struct {
+    Wanted *wanted;
+    gsize n;
 } Search;
+
+static gint
+compareWanted(gconstpointer a, gconstpointer b, gpointer opaque G_GNUC_UNUSED)
+{
+    const Wanted *first = a;
+    const Wanted *second = b;
+
+    return first->slot < second->slot ? -1 : first->slot > second->slot;
+}
+
+/* The first that is not below @slot */
+static gsize
+findWanted(const Search *search, guint64 slot)
+{
+    gsize low = 0;
+    gsize high = search->n;
+
+    while (low < high) {
+        gsize middle = low + (high - low) / 2;
+
+        if (search->wanted[middle].slot < slot)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 
 static void
 searchRecord(guint64 slot,
@@ -229,11 +261,10 @@ searchRecord(guint64 slot,
 {
     const Search *search = opaque;
 
-    for (gsize i = 0; i < search->nslots; i++) {
-        if (search->slots[i] >= slot && search->slots[i] - slot < valid)
-            search->offsets[i] = offset + VIRT_HPT_RECORD_HEADER_SIZE +
-                                 (search->slots[i] - slot) * VIRT_HPT_ENTRY_SIZE;
-    }
+    for (gsize i = findWanted(search, slot); i < search->n && search->wanted[i].slot - slot < valid;
+         i++)
+        *search->wanted[i].offset = offset + VIRT_HPT_RECORD_HEADER_SIZE +
+                                    (search->wanted[i].slot - slot) * VIRT_HPT_ENTRY_SIZE;
 }
 
 /* In the canonical form offsets follow from the runs alone. */
@@ -274,14 +305,18 @@ virtHptSubjectLocate(const VirtHptSubject *subject,
                      gsize nslots,
                      GError **error)
 {
-    Search search = {.slots = slots, .offsets = offsets, .nslots = nslots};
+    g_autofree Wanted *wanted = g_new(Wanted, nslots);
+    Search search = {.wanted = wanted, .n = nslots};
     VirtHptImageOptions options = {.stream = {.record = searchRecord, .opaque = &search}};
     g_autoptr(VirtHptImage) image = NULL;
 
-    for (gsize i = 0; i < nslots; i++)
+    for (gsize i = 0; i < nslots; i++) {
         offsets[i] = VIRT_HPT_NO_SLOT;
+        wanted[i] = (Wanted){slots[i], &offsets[i]};
+    }
     if (nslots == 0)
         return TRUE;
+    g_qsort_with_data(wanted, (gint)nslots, sizeof(*wanted), compareWanted, NULL);
     if (subject->isRecord || subject->isTable) {
         locateInTable(subject->table, &search);
         return TRUE;
