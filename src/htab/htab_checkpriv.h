@@ -30,8 +30,8 @@ typedef struct {
 /*
  * VirtHptCheck:
  * @table: (nullable): %NULL where only an order is checked
- * @ram: (element-type VirtHptRamRange): what is RAM, ascending, ranges that touch as one; empty where
- *   it is not known
+ * @ram: (element-type VirtHptRamRange): what is RAM, ascending, ranges that touch as one; empty
+ * where it is not known
  * @valid: entries, and those of them that are @bolted or @secondary
  * @boltedBytes: what bolted, cacheable entries map, saturating
  */

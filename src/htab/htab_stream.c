@@ -15,9 +15,10 @@
 
 #include "libvirt-hpt/htab_error.h"
 #include "htab/htab_streampriv.h"
+#include "htab/htab_tablepriv.h"
 
 /* Entries are looked at, then copied, as many at a time as stay in the L1 cache */
-#define BATCH_ENTRIES 512
+#define BATCH_ENTRIES 256
 
 /* Byte 7 of an entry on the wire is the low byte of V, which holds all bits that matter here */
 #define WIRE_V_LOW 7
@@ -236,9 +237,11 @@ applyEntries(VirtHptDecoder *decoder, const guint8 *data, guint n, guint64 offse
         guint batch = MIN(n, BATCH_ENTRIES);
         guint bytes = batch * VIRT_HPT_ENTRY_SIZE;
 
-        if (!checkEntries(decoder, data, batch, offset, error))
-            return FALSE;
-        virtHptTableSetWire(decoder->table, decoder->slot, data, batch);
+        if (!virtHptTableCopyPlain(decoder->table, decoder->slot, data, batch)) {
+            if (!checkEntries(decoder, data, batch, offset, error))
+                return FALSE;
+            virtHptTableSetWire(decoder->table, decoder->slot, data, batch);
+        }
         decoder->slot += batch;
         decoder->left -= batch;
         data += bytes;

@@ -226,6 +226,40 @@ virtHptTablePeekWire(const VirtHptTable *table, guint64 slot)
     return (const guint8 *)&table->words[slot * WORDS_PER_SLOT];
 }
 
+/*
+ * virtHptTableCopyPlain:
+ * @table: a table
+ * @slot: the first slot
+ * @hptes: as of virtHptTableSetWire()
+ * @n: how many
+ *
+ * Puts entries at consecutive slots where all are valid and none has private bits, as in most
+ * streams: what is copied as it is need not be read back, which costs as much as the copy.
+ *
+ * Returns: whether that is so
+ */
+gboolean
+virtHptTableCopyPlain(VirtHptTable *table, guint64 slot, const guint8 *hptes, guint64 n)
+{
+    guint64 odd = 0;
+
+    assertRange(table, slot, n);
+    for (guint64 i = 0; i < n; i++) {
+        guint64 v;
+
+        /* Whole words are read faster than bytes */
+        memcpy(&v, hptes + i * VIRT_HPT_ENTRY_SIZE, sizeof(v));
+        odd |= v ^ WIRE_VALID;
+    }
+    if (odd & (WIRE_VALID | WIRE_PRIVATE))
+        return FALSE;
+    if (n > 0) {
+        markChunks(table, slot, n);
+        memcpy(&table->words[slot * WORDS_PER_SLOT], hptes, (gsize)n * VIRT_HPT_ENTRY_SIZE);
+    }
+    return TRUE;
+}
+
 /**
  * virtHptTableSetWire:
  * @table: a table
@@ -247,12 +281,14 @@ virtHptTableSetWire(VirtHptTable *table, guint64 slot, const guint8 *hptes, guin
 
     markChunks(table, slot, n);
     to = &table->words[slot * WORDS_PER_SLOT];
-    memcpy(to, hptes, (gsize)n * VIRT_HPT_ENTRY_SIZE);
-    for (guint64 i = 0; i < n; i++, to += WORDS_PER_SLOT) {
-        guint64 keep = to[0] & WIRE_VALID ? G_MAXUINT64 : 0;
+    for (guint64 i = 0; i < n; i++) {
+        guint64 wire[WORDS_PER_SLOT];
+        guint64 keep;
 
-        to[0] &= keep & ~WIRE_PRIVATE;
-        to[1] &= keep;
+        memcpy(wire, hptes + i * VIRT_HPT_ENTRY_SIZE, sizeof(wire));
+        keep = wire[0] & WIRE_VALID ? G_MAXUINT64 : 0;
+        to[i * WORDS_PER_SLOT] = wire[0] & keep & ~WIRE_PRIVATE;
+        to[i * WORDS_PER_SLOT + 1] = wire[1] & keep;
     }
 }
 

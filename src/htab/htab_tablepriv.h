@@ -1,5 +1,5 @@
 /*
- * htab_tablepriv.h: what a table is made of; for htab_table.c, and tests of what it touches
+ * htab_tablepriv.h: what a table is made of, for htab_table.c and tests; what the decoder asks of it
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -19,5 +19,7 @@ struct _VirtHptTable {
     guint64 *words;  /* two a slot, V before R, in wire order */
     guint64 *chunks; /* bit n is set when chunk n may hold an entry */
 };
+
+gboolean virtHptTableCopyPlain(VirtHptTable *table, guint64 slot, const guint8 *hptes, guint64 n);
 
 G_END_DECLS

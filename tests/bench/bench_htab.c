@@ -34,7 +34,7 @@
 
 static int order = 27;
 static int besides = 32; /* the most memory that is needed besides tables, in MiB */
-static BenchOptions measuring = {.rounds = 9, .slack = 2, .noise = 1.5};
+static BenchOptions measuring = {.rounds = 9, .slack = 1.5, .noise = 1.5};
 
 /* A table and its stream, and memory to copy both to */
 typedef struct {
