@@ -112,7 +112,7 @@ typedef struct {
  * @orderBytes: RAM, from which the order follows, in bytes, 0: unknown
  * @orderMaxBytes: the most RAM that the machine may get (maxmem), from which it follows as well,
  *   in bytes; 0: as @orderBytes
- * @maxPerRule: findings kept a rule; the rest are counted
+ * @maxPerRule: findings kept a rule, 0: 16; the rest are counted
  *
  * What is known of the machine around the table.  Zero-initialised it asks for nothing.
  */

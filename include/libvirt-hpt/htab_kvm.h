@@ -144,8 +144,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptKvmReader, virtHptKvmReaderFree)
  *   @unsure
  * @lost: whether the slot @next has lost the entry that it may have held: the kernel removes the
  *   old entry before it tries the new one
- * @unsure: whether the kernel took another number of bytes than it was given at @next: what is
- *   before that is done, but it may have changed any slots besides.  Write the whole table anew
+ * @unsure: whether the kernel took another number of bytes than it was given at @next, or refused
+ *   something else when it was asked a second time: what is before @next is done, but other slots
+ * may have been changed besides.  Write the whole table anew
  *
  * How far a write came.
  */

@@ -247,7 +247,8 @@ setNotWritten(GError **error, int number, const Record *record, const VirtHptKvm
 static gboolean
 put(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten *written, GError **error)
 {
-    int number = submitCounted(writer, record, written);
+    int whole = submitCounted(writer, record, written);
+    int number = whole;
 
     if (number == 0)
         return TRUE;
@@ -255,7 +256,8 @@ put(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten *written, 
         number = submitPieces(writer, record, written);
     if (number == 0)
         return TRUE;
-    written->unsure = number == MISREAD;
+    /* What was tried as a whole came further than the pieces perhaps. */
+    written->unsure = number == MISREAD || number != whole;
     /* H_ENTER, which alone gives EIO, comes after the old entry was removed. */
     written->lost = number == EIO;
     setNotWritten(error, number, record, written);

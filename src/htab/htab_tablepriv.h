@@ -1,5 +1,5 @@
 /*
- * htab_tablepriv.h: what a table is made of, for htab_table.c and tests; what the decoder asks of it
+ * htab_tablepriv.h: what a table is made of, for htab_table.c and tests, and a part of decoding
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

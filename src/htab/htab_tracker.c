@@ -327,6 +327,7 @@ virtHptTrackerWrite(VirtHptTracker *tracker,
     VirtHptRecordHeader header;
     gssize status;
     guint64 slot;
+    guint64 end;
 
     if (flags & ~(guint)VIRT_HPT_TRACKER_BIG_ENDIAN) {
         return refuseRecord(error, _("flags 0x%1$x, expected none but 0x%2$x"), flags,
@@ -353,8 +354,10 @@ virtHptTrackerWrite(VirtHptTracker *tracker,
             return status;
         virtHptTrackerSet(tracker, slot, &entry);
     }
-    for (guint i = 0; i < header.invalid; i++, slot++)
-        virtHptTrackerInvalidate(tracker, slot);
+    /* Or eight bytes would make it look at 65535 slots, again and again. */
+    end = slot + header.invalid;
+    while ((slot = virtHptTableNextValidBelow(tracker->table, slot, end)) < end)
+        virtHptTrackerInvalidate(tracker, slot++);
     return (gssize)length;
 }
 

@@ -170,8 +170,7 @@ virtHptImageGetTable(const VirtHptImage *image)
  *   is unknown
  *
  * For virtHptTableCheck().  The domain XML, which is not looked at, may tell more: the page size
- * limit and maxMemory.  No findings are kept but counted until the caller sets
- * VirtHptCheckContext.maxPerRule.
+ * limit and maxMemory.
  */
 void
 virtHptImageGetCheckContext(const VirtHptImage *image, VirtHptCheckContext *context)
