@@ -10,12 +10,13 @@ import shutil
 import subprocess
 import tempfile
 import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from . import oracle
 from .guest import Config
 from .libvirthost import URI
-from .snapshotcase import NAME, SnapshotCase
+from .snapshotcase import NAME, NUMBERS, SnapshotCase
 from .support import BAD, CONTEXT, COULD_NOT, GOOD, UNSUPPORTED, WARNINGS, flip
 
 QEMU_XML = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -141,6 +142,32 @@ class Snapshot(SnapshotCase):
         self.expect(GOOD, "snapshot-create-as", NAME, "second")
         if not result["resume_first"]:
             self.guest.host.virsh("resume", NAME)
+        self.assert_alive()
+
+    def test_options_of_virsh_mean_the_same(self) -> None:
+        layer = self.guest.disk.with_name(f"{NAME}.options,{next(NUMBERS)}")
+        self.create("options", "--live", "--atomic", "--description", "less < more & all",
+                    "--diskspec", "vda,snapshot=external,driver=qcow2,stype=file,file="
+                    + str(layer).replace(",", ",,"))
+        root = ElementTree.fromstring(self.host.virsh("snapshot-dumpxml", NAME, "options"))
+        self.assertEqual(root.findtext("description"), "less < more & all")
+        self.assertEqual(root.find("disks/disk/driver").get("type"), "qcow2")
+        self.assertEqual(self.current_disk(), layer)
+        self.expect(GOOD, "snapshot-validate", NAME, "options")
+        self.assert_alive()
+
+    def test_guest_is_left_as_it_was_or_as_told(self) -> None:
+        self.guest.console.settle()
+        self.host.virsh("suspend", NAME)
+        layer = self.guest.disk.with_name(f"{NAME}.still.{next(NUMBERS)}")
+        self.expect(GOOD, "snapshot-create-as", NAME, "still", "--diskspec", f"vda,file={layer}")
+        self.assertEqual(self.guest.state(), "paused")
+        self.host.virsh("resume", NAME)
+        self.assert_alive()
+        self.expect(GOOD, "snapshot-revert", NAME, "still", "--discard-current")
+        self.assertEqual(self.guest.state(), "paused")
+        result = self.expect(GOOD, "--json", "snapshot-revert", NAME, "still", "--running")
+        self.assertTrue(result.json()["running"])
         self.assert_alive()
 
     def test_delete_names_the_files_that_are_left(self) -> None:
