@@ -41,7 +41,7 @@ getVerdict(const VirtHptReport *report)
 
 /* Returns one file offset a finding, %NO_OFFSET where there is none */
 static guint64 *
-locateFindings(VirtHptTool *tool, const VirtHptSubject *subject, const VirtHptReport *report)
+locateFindings(VirtHptTool *tool, VirtHptSubject *subject, const VirtHptReport *report)
 {
     guint n = report->findings->len;
     guint64 *offsets = g_new(guint64, n + 1);
@@ -321,8 +321,8 @@ virtHptCmdCheck(VirtHptTool *tool, int argc, char **argv)
         virtHptSubjectGetCheckContext(subject, &context);
         context.maxPerRule = (guint)maxPerRule;
         report = virtHptTableCheck(subject->table, &context);
-        offsets = locateFindings(tool, subject, report);
         virtHptTableGetStats(subject->table, &stats);
+        offsets = locateFindings(tool, subject, report);
     }
     result = (CheckResult){subject, report, offsets, stats.valid};
     if (tool->json)

@@ -287,19 +287,20 @@ locateInTable(const VirtHptTable *table, Search *search)
 
 /**
  * virtHptSubjectLocate:
- * @subject: a subject with a table
+ * @subject: a subject with a table, which is read anew and is %NULL where that fails
  * @slots: slots of it
  * @offsets: (out): where the entry of each lies, in bytes from the start of the image, or of
  *   the table, uncompressed, where the subject is a record or a table; %VIRT_HPT_NO_SLOT: nowhere
  * @nslots: elements of @slots and @offsets
  * @error: set on failure, as virtHptSubjectOpen() does
  *
- * Reads the image once more: offsets are asked for only where something was found.
+ * Reads the image once more: offsets are asked for only where something was found.  There is one
+ * table at a time.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptSubjectLocate(const VirtHptSubject *subject,
+virtHptSubjectLocate(VirtHptSubject *subject,
                      const guint64 *slots,
                      guint64 *offsets,
                      gsize nslots,
@@ -321,6 +322,12 @@ virtHptSubjectLocate(const VirtHptSubject *subject,
         locateInTable(subject->table, &search);
         return TRUE;
     }
+    g_clear_pointer(&subject->image->stream->table, virtHptTableFree);
+    subject->table = NULL;
     image = virtHptImageRead(subject->place->fd, subject->path, &options, error);
-    return image != NULL;
+    if (!image)
+        return FALSE;
+    subject->image->stream->table = g_steal_pointer(&image->stream->table);
+    subject->table = subject->image->stream->table;
+    return TRUE;
 }

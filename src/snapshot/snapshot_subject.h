@@ -63,7 +63,7 @@ void virtHptSubjectFree(VirtHptSubject *subject);
 
 void virtHptSubjectGetCheckContext(const VirtHptSubject *subject, VirtHptCheckContext *context);
 
-gboolean virtHptSubjectLocate(const VirtHptSubject *subject,
+gboolean virtHptSubjectLocate(VirtHptSubject *subject,
                               const guint64 *slots,
                               guint64 *offsets,
                               gsize nslots,
