@@ -34,6 +34,7 @@ class Delete(RevertCase):
         self.expect(GOOD, "snapshot-delete", NAME, "one", "--metadata")
         self.assertEqual(self.snapshots(), ["two"])
         self.assertEqual(self.domain_of("two"), before)
+        self.guest.console.wait_count()
         self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
         self.assert_went_back(count)
         self.assertIn(count, self.counts_on_disk())
@@ -45,6 +46,7 @@ class Delete(RevertCase):
         self.create("one")
         count = self.create("two")
         before, base = self.domain_of("two"), self.base_of("two")
+        self.guest.console.wait_count()
         self.expect(GOOD, "snapshot-revert", NAME, "one")
         result = self.expect(GOOD, "--json", "snapshot-delete", NAME, "one")
         self.assertNotIn(str(base), result.json()["left"])
@@ -96,6 +98,7 @@ class Delete(RevertCase):
 
     def test_revert_is_not_ended_by_a_key(self) -> None:
         count = self.create("target")
+        self.guest.console.wait_count()
         process = self.start("snapshot-revert", NAME, "target")
         while process.poll() is None and self.phase() not in ("stopping", "restoring"):
             pass
