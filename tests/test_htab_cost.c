@@ -6,8 +6,8 @@
  * Proves that to compare two large tables that are nearly empty, and to write and apply what
  * differs, touches no slot but those near entries: all others are memory that nobody may read, so
  * that the first look at one would end the test.  For what is applied the same holds of the map
- * that tells where entries may be.  And that the memory of a comparison does not grow with what
- * differs.
+ * that tells where entries may be.  That a record which empties slots of a tracked table touches
+ * none but those, either.  And that the memory of a comparison does not grow with what differs.
  *
  * Requires /proc.  Nothing is told from times.
  */
@@ -21,6 +21,8 @@
 
 #include "libvirt-hpt/htab_delta.h"
 #include "libvirt-hpt/htab_diff.h"
+#include "libvirt-hpt/htab_tracker.h"
+#include "htab/htab_streampriv.h"
 #include "htab/htab_tablepriv.h"
 #include "htab_testutils.h"
 
@@ -172,6 +174,53 @@ testApply(void)
     clearGuarded(&table);
 }
 
+/* Eight bytes: @n slots from @slot on are to be empty */
+static void
+writeInvalid(VirtHptTracker *tracker, guint64 slot, guint16 n)
+{
+    const VirtHptRecordHeader header = {.index = (guint32)slot, .invalid = n};
+    guint8 record[VIRT_HPT_RECORD_HEADER_SIZE];
+    g_autoptr(GError) error = NULL;
+
+    virtHptRecordHeaderStore(header, VIRT_HPT_ENCODING_KVM_BE, record);
+    g_assert_cmpint(
+        virtHptTrackerWrite(tracker, VIRT_HPT_TRACKER_BIG_ENDIAN, record, sizeof(record), &error),
+        ==, sizeof(record));
+    g_assert_no_error(error);
+}
+
+static void
+testEmpty(void)
+{
+    const guint64 place = SLOTS / 2;
+    const gsize chunkBytes = (gsize)VIRT_HPT_CHUNK_SLOTS * VIRT_HPT_ENTRY_SIZE;
+    VirtHptTable table;
+    VirtHptTracker *tracker;
+    VirtHptTrackerReader *reader;
+
+    initGuarded(&table);
+    put(&table, 1);
+    openAt(table.chunks, 0, MAP_BYTES);
+    g_assert_cmpuint(virtHptTableNextValidBelow(&table, place, place + 1), ==, place);
+    tracker = virtHptTrackerNew(&table);
+    reader = virtHptTrackerOpen(tracker, 0, SLOTS, NULL);
+
+    writeInvalid(tracker, place - 40000, VIRT_HPT_RECORD_MAX);
+    g_assert_cmpuint(virtHptTrackerGetChanges(tracker), ==, 1);
+    g_assert_cmpuint(virtHptTableGet(&table, place).v, ==, 0);
+
+    /* What is empty now is not looked at again */
+    g_assert_cmpint(
+        mprotect((guint8 *)table.words + place * VIRT_HPT_ENTRY_SIZE, chunkBytes, PROT_NONE), ==,
+        0);
+    writeInvalid(tracker, place - 40000, VIRT_HPT_RECORD_MAX);
+    g_assert_cmpuint(virtHptTrackerGetChanges(tracker), ==, 1);
+
+    virtHptTrackerReaderFree(reader);
+    virtHptTrackerFree(tracker);
+    clearGuarded(&table);
+}
+
 /* What the other tests rely on: who looks further does not come back */
 static void
 testGuard(void)
@@ -252,6 +301,8 @@ main(int argc, char **argv)
     g_test_add_func("/htab/cost/a comparison looks at no slot far from entries", testCompare);
     g_test_add_func("/htab/cost/a delta is applied where its slots are and nowhere else",
                     testApply);
+    g_test_add_func("/htab/cost/a record that empties slots looks at none far from entries",
+                    testEmpty);
 
     return g_test_run();
 }

@@ -295,6 +295,22 @@ checkEntry(const VirtHptEntry *entry, guint64 slot, guint64 first, GError **erro
     return 0;
 }
 
+/* As virtHptTrackerInvalidate() of each slot.  Slots far from entries are not visited, and those
+ * that were emptied once are not again: eight bytes may ask for 65535 of them. */
+static void
+invalidateRun(VirtHptTracker *tracker, guint64 first, guint64 n)
+{
+    VirtHptTable *table = tracker->table;
+    guint64 end = first + n;
+
+    if (tracker->readers > 0) {
+        for (guint64 slot = virtHptTableNextValidBelow(table, first, end); slot < end;
+             slot = virtHptTableNextValidBelow(table, slot + 1, end))
+            markChanged(tracker, slot);
+    }
+    virtHptTableClear(table, first, n);
+}
+
 /**
  * virtHptTrackerWrite:
  * @tracker: a tracker
@@ -327,7 +343,6 @@ virtHptTrackerWrite(VirtHptTracker *tracker,
     VirtHptRecordHeader header;
     gssize status;
     guint64 slot;
-    guint64 end;
 
     if (flags & ~(guint)VIRT_HPT_TRACKER_BIG_ENDIAN) {
         return refuseRecord(error, _("flags 0x%1$x, expected none but 0x%2$x"), flags,
@@ -354,10 +369,7 @@ virtHptTrackerWrite(VirtHptTracker *tracker,
             return status;
         virtHptTrackerSet(tracker, slot, &entry);
     }
-    /* Or eight bytes would make it look at 65535 slots, again and again. */
-    end = slot + header.invalid;
-    while ((slot = virtHptTableNextValidBelow(tracker->table, slot, end)) < end)
-        virtHptTrackerInvalidate(tracker, slot++);
+    invalidateRun(tracker, slot, header.invalid);
     return (gssize)length;
 }
 
