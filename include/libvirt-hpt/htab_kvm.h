@@ -145,8 +145,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtHptKvmReader, virtHptKvmReaderFree)
  * @lost: whether the slot @next has lost the entry that it may have held: the kernel removes the
  *   old entry before it tries the new one
  * @unsure: whether the kernel took another number of bytes than it was given at @next, or refused
- *   something else when it was asked a second time: what is before @next is done, but other slots
- * may have been changed besides.  Write the whole table anew
+ *   a record as a whole and then, entry by entry, for another reason: what is before @next is done,
+ *   but other slots may have changed or lost their entries besides.  Write the whole table anew
  *
  * How far a write came.
  */

@@ -309,12 +309,15 @@ checkEntry(guint64 slot, const guint8 *hpte, GError **error)
  * Errors: %VIRT_HPT_ERROR_MALFORMED if the record reaches beyond the table, or an entry is not
  * valid or of no page size: nothing was written then; %VIRT_HPT_ERROR_BUSY if vCPUs run;
  * %VIRT_HPT_ERROR_IO if the kernel refuses an entry: @written tells which; the same if it takes
- * another number of bytes than it was given: then @written's unsure is set.
+ * another number of bytes than it was given: then @written's unsure is set.  A record that is
+ * refused as a whole is written entry by entry, to find which; if that ends for another reason,
+ * unsure is set as well.
  *
  * The kernel looks for running vCPUs at each write(2), that is every 4095 entries.  If some start
  * in between, they run on a table that is half written.  With %VIRT_HPT_ERROR_BUSY all that was
- * asked for before @written's next is done and nothing behind it.  Stop them and call again: slots
- * that are written once more are none the worse for it.
+ * asked for before @written's next is done, and nothing behind it but, with unsure, in the rest of
+ * what was asked for.  Stop them and call again: slots that are written once more are none the
+ * worse for it.
  *
  * Returns: %FALSE on error
  */

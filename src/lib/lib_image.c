@@ -170,7 +170,7 @@ virtHptImageGetTable(const VirtHptImage *image)
  *   is unknown
  *
  * For virtHptTableCheck().  The domain XML, which is not looked at, may tell more: the page size
- * limit and maxMemory.
+ * limit and maxMemory.  How many findings are kept stays the default of #VirtHptCheckContext.
  */
 void
 virtHptImageGetCheckContext(const VirtHptImage *image, VirtHptCheckContext *context)
