@@ -338,7 +338,11 @@ commit(Revert *revert, gboolean same, GError **error)
         result->aside = g_strdup(journal->aside);
         return TRUE;
     }
-    return virtHptRevertCommit(revert->guest, journal, revert->options, &result->running, error);
+    if (virtHptRevertCommit(revert->guest, journal, revert->options, &result->running, error))
+        return TRUE;
+    if (virDomainIsActive(revert->guest->domain) == 0)
+        bringBack(revert, error);
+    return FALSE;
 }
 
 /**

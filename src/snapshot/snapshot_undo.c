@@ -387,13 +387,34 @@ resume(VirtHptGuest *guest, const VirtHptRevertOptions *options, int *state, GEr
     return TRUE;
 }
 
+/* Whether the snapshot's guest is there to take the place of the state before.  Whoever comes after
+ * an interruption cannot tell a guest that died from one that was shut down since. */
+static gboolean
+checkThere(const VirtHptGuest *guest, const VirtHptJournal *journal, int state, GError **error)
+{
+    if (state != VIR_DOMAIN_SHUTOFF)
+        return TRUE;
+    if (!journal->found) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+                    _("'%1$s' ended just after the snapshot was restored"), guest->name);
+        return FALSE;
+    }
+    if (!journal->aside || !virtHptBackendIsWhole(journal->aside))
+        return TRUE;
+    g_set_error(
+        error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
+        _("a revert of '%1$s' was interrupted as it ended, and it is off: to leave it off, on the snapshot's disks, remove '%2$s', its state before the revert, then virt-hpt snapshot-revert --recover; to go back to that state: virsh restore"),
+        guest->name, journal->aside);
+    return FALSE;
+}
+
 /**
  * virtHptRevertCommit:
  * @guest: a locked guest
  * @journal: of a revert that is committed
  * @options: whom to tell which files are left
  * @running: (out): whether the guest runs
- * @error: set on failure; the journal is then kept
+ * @error: set on failure, also where that guest is gone; journal and state before are then kept
  *
  * Lets the snapshot's guest run if it shall, and removes the state before.  May be done twice.
  *
@@ -412,6 +433,8 @@ virtHptRevertCommit(VirtHptGuest *guest,
     if (!virtHptGuestGetState(guest, &state, error))
         return FALSE;
     if (journal->resume && state == VIR_DOMAIN_PAUSED && !resume(guest, options, &state, error))
+        return FALSE;
+    if (!checkThere(guest, journal, state, error))
         return FALSE;
     *running = state == VIR_DOMAIN_RUNNING;
     used = virtHptUsesAll(guest, error);

@@ -319,6 +319,51 @@ class Revert(RevertCase):
         self.assert_nothing_left(result.err)
         self.assert_alive()
 
+    def stop_in_commit(self) -> subprocess.Popen[str]:
+        """A revert that stands still where the snapshot's guest is restored and is about to stay."""
+        for _ in range(10):
+            self.guest.console.settle()
+            process = self.start("snapshot-revert", NAME, "target")
+            while process.poll() is None and self.phase() != "committing":
+                pass
+            process.send_signal(signal.SIGSTOP)
+            if process.poll() is None and self.phase() == "committing":
+                return process
+            process.send_signal(signal.SIGCONT)
+            process.wait(120)
+        self.fail("no revert was stopped in time")
+
+    def await_death(self) -> None:
+        """QEMU ends, and libvirt knows."""
+        self.kill_qemu(None)
+        deadline = time.monotonic() + 30
+        while self.guest.state() != "shut off":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+
+    def test_death_of_qemu_as_a_revert_ends_brings_the_guest_back(self) -> None:
+        self.create("target")
+        process = self.stop_in_commit()
+        self.await_death()
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(120), COULD_NOT, self.said())
+        self.assertEqual((self.guest.state(), self.phase()), ("running", "none"), self.said())
+        self.assert_alive()
+
+    def test_state_before_stays_where_a_killed_reverts_guest_is_gone(self) -> None:
+        self.create("target")
+        process = self.stop_in_commit()
+        self.await_death()
+        process.kill()
+        process.wait()
+        self.addCleanup(self.aside().unlink, missing_ok=True)
+        result = self.expect(COULD_NOT, "snapshot-revert", "--recover", NAME)
+        self.assertIn(str(self.aside()), result.err)
+        self.assertTrue(self.aside().exists())
+        self.aside().unlink()
+        self.expect(GOOD, "snapshot-revert", "--recover", NAME)
+        self.assertEqual(self.phase(), "none")
+
     def restart_libvirtd(self, _process: subprocess.Popen[str]) -> None:
         """As an upgrade of its package does."""
         self.host.restart(**self.host.settings)
