@@ -274,6 +274,10 @@ recoverJournal(VirtHptGuest *guest,
     /* libvirt goes on with what it was asked for, whoever asked. */
     if (!virtHptGuestAwaitJob(guest, JOB_TIME, error))
         return FALSE;
+    /* Not before: that may take long, and the guest was not touched by us. */
+    if (options->hold && journal->phase != VIRT_HPT_PHASE_PREPARING &&
+        journal->phase != VIRT_HPT_PHASE_CREATING)
+        options->hold();
     if (virDomainGetState(guest->domain, &found.state, &found.reason, 0) < 0)
         return virtHptLibvirtSetError(error, _("cannot query the state of '%1$s'"), guest->name);
     found.whole = journal->aside && virtHptBackendIsWhole(journal->aside);
@@ -309,8 +313,6 @@ virtHptGuestRecover(VirtHptGuest *guest,
         return virtHptJournalRemove(guest, error);
     if (journal->phase == VIRT_HPT_PHASE_DIFFERS && !asked)
         return TRUE;
-    if (options->hold)
-        options->hold();
     if (recoverJournal(guest, journal, options, recovery, &local))
         return TRUE;
     if (journal->aside && !strstr(local->message, journal->aside) &&
