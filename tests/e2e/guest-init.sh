@@ -73,10 +73,11 @@ load() {
     esac
 }
 
-# The count goes to a sector of its own and must read back the same, past the page cache
+# The count goes to a sector of its own and must read back the same, past the page cache.  With the
+# boot's name: a disk may hold the counts of several boots
 disk() {
     sector=$(($1 % 1024 + 8))
-    printf '%-511s\n' "E2E COUNT $1" |
+    printf '%-511s\n' "E2E COUNT $1 $boot" |
         dd of=/dev/vda bs=512 seek=$sector conv=notrunc,fsync 2>/dev/null
     echo 7 > /proc/sys/vm/drop_caches
     back=$(dd if=/dev/vda bs=512 skip=$sector count=1 2>/dev/null)
@@ -122,7 +123,8 @@ else
     renice -n 19 -p $! > /dev/null
 fi
 
-echo "E2E READY mmu=$(field MMU /proc/cpuinfo) pft=$pft page=$page vda=$vda nic=$nic" \
+boot=$(cut -c 1-8 /proc/sys/kernel/random/boot_id)
+echo "E2E READY boot=$boot mmu=$(field MMU /proc/cpuinfo) pft=$pft page=$page vda=$vda nic=$nic" \
     "mem=$(field MemTotal /proc/meminfo | tr -d ' ') release=$(uname -r)" \
     "cpu=$(field cpu /proc/cpuinfo | tr -c '[:alnum:].\n' _)"
 count=0

@@ -90,7 +90,7 @@ class Console:
         return int(counts[-1]) if counts else 0
 
     def ready(self) -> dict[str, str]:
-        """The guest's own view: mmu, pft (order), page, vda, nic, mem, release, cpu."""
+        """The guest's own view: boot, mmu, pft (order), page, vda, nic, mem, release, cpu."""
         match = re.search(r"^E2E READY (.*)\n", self.text(), re.MULTILINE)
         if match is None:
             return {}
