@@ -14,6 +14,7 @@
 
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 
 #include "libvirt-hpt/htab_delta.h"
 #include "libvirt-hpt/htab_diff.h"
+#include "libvirt-hpt/htab_kvm.h"
 #include "libvirt-hpt/htab_tracker.h"
 #include "htab/htab_streampriv.h"
 #include "htab/htab_tablepriv.h"
@@ -35,6 +37,9 @@
 /* A table whose slots all differ from those of another one */
 #define FULL_ORDER 22
 #define FULL_SLOTS (G_GUINT64_CONSTANT(1) << (FULL_ORDER - 4))
+
+/* One whose map says nothing */
+#define SEARCHED_ORDER 24
 
 #define KIB_PER_MIB G_GUINT64_CONSTANT(1024)
 
@@ -255,6 +260,70 @@ newFull(guint64 r)
     return table;
 }
 
+/* A writer of a table of @order to which the kernel would say that all is well */
+static VirtHptKvmWriter *
+newWriter(guint order)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    VirtHptKvmWriter *writer;
+
+    g_assert_cmpint(fd, >=, 0);
+    writer = virtHptKvmWriterNewForFd(fd, order, NULL);
+    g_assert_nonnull(writer);
+    return writer;
+}
+
+static void
+testWrite(void)
+{
+    g_autoptr(VirtHptKvmWriter) writer = newWriter(ORDER);
+    g_autoptr(GError) error = NULL;
+    VirtHptKvmWritten written;
+    VirtHptTable before;
+    VirtHptTable after;
+
+    initGuarded(&before);
+    initGuarded(&after);
+    put(&before, 0);
+    put(&after, 1);
+    openAt(before.chunks, 0, MAP_BYTES);
+    openAt(after.chunks, 0, MAP_BYTES);
+
+    virtHptKvmWriterWriteChanges(writer, &before, &after, &written, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(written.valid, ==, G_N_ELEMENTS(places) / 2);
+    g_assert_cmpuint(written.invalid, ==, (G_N_ELEMENTS(places) + 1) / 2);
+
+    clearGuarded(&before);
+    clearGuarded(&after);
+}
+
+/*
+ * A table that was emptied slot by slot has to be searched, but once: where each record searched the
+ * rest of it, this would take minutes.
+ */
+static void
+testSearchOnce(void)
+{
+    g_autoptr(VirtHptTable) before = virtHptTableNew(SEARCHED_ORDER, G_MAXSIZE, NULL);
+    g_autoptr(VirtHptTable) after = virtHptTableNew(SEARCHED_ORDER, G_MAXSIZE, NULL);
+    g_autoptr(VirtHptKvmWriter) writer = newWriter(SEARCHED_ORDER);
+    g_autoptr(GError) error = NULL;
+    const VirtHptEntry entry = {VIRT_HPT_V_VALID | 0x100, 0x1000};
+    VirtHptKvmWritten written;
+
+    for (guint64 slot = 0; slot < virtHptTableGetSlots(before); slot++) {
+        virtHptTableSet(before, slot, &entry);
+        virtHptTableClear(before, slot, 1);
+        if (slot % 2)
+            virtHptTableSet(after, slot, &entry);
+    }
+    virtHptKvmWriterWriteChanges(writer, before, after, &written, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(written.valid, ==, virtHptTableGetSlots(after) / 2);
+    g_assert_cmpuint(written.invalid, ==, 0);
+}
+
 static gboolean
 apply(const guint8 *data, gsize length, gpointer opaque, GError **error)
 {
@@ -303,6 +372,8 @@ main(int argc, char **argv)
                     testApply);
     g_test_add_func("/htab/cost/a record that empties slots looks at none far from entries",
                     testEmpty);
+    g_test_add_func("/htab/cost/changes are written where they are and nowhere else", testWrite);
+    g_test_add_func("/htab/cost/a table without entries is searched once", testSearchOnce);
 
     return g_test_run();
 }

@@ -62,8 +62,10 @@ initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSi
     guint64 encoding = virtHptPageSizeGetEncoding(size);
     guint64 hidden = (G_GUINT64_CONSTANT(1) << virtHptPageSizeHiddenBits(size)) - 1;
     guint64 stray = ~virtHptPageSizeVMask(size) & ~V_BELOW_AVPN;
-    /* The base, and what touches it */
-    guint64 ram = check->ram->len > 0 ? g_array_index(check->ram, VirtHptRamRange, 0).length : 0;
+    /* The base, and what touches it: as many of the smallest pages as there is room for */
+    gboolean known = check->ram->len > 0;
+    guint64 ram =
+        known ? g_array_index(check->ram, VirtHptRamRange, 0).length & ~R_BELOW_RPN : 0;
     guint limit = check->context->maxPageShift;
 
     plain->size = *size;
@@ -71,11 +73,11 @@ initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSi
     plain->vRefused = VIRT_HPT_CHECK_V_BEYOND_68 | B_RESERVED | stray;
     /* With PP0 one value of PP means something, which few entries have */
     plain->rMask = VIRT_HPT_R_PP0 | VIRT_HPT_R_TS | (VIRT_HPT_R_RPN & (bytes - 1)) |
-                   (ram ? VIRT_HPT_CHECK_R_WIMG : VIRT_HPT_R_I);
-    plain->rWanted = encoding | (ram ? VIRT_HPT_R_M : 0);
-    plain->rLast = ram ? ram - bytes + encoding + R_BELOW_RPN : G_MAXUINT64;
+                   (known ? VIRT_HPT_CHECK_R_WIMG : VIRT_HPT_R_I);
+    plain->rWanted = encoding | (known ? VIRT_HPT_R_M : 0);
+    plain->rLast = known ? ram - bytes + encoding + R_BELOW_RPN : G_MAXUINT64;
 
-    if (virtHptCheckUnusualSize(size) || (limit && size->actual > limit) || (ram && bytes > ram))
+    if (virtHptCheckUnusualSize(size) || (limit && size->actual > limit) || (known && bytes > ram))
         plain->vRefused = VIRT_HPT_V_VALID; /* which all have */
 }
 

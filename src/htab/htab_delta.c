@@ -18,31 +18,6 @@
 #include "htab/htab_diffpriv.h"
 #include "htab/htab_encodepriv.h"
 
-/* Slots of a record that is not written yet: @valid entries from @slot on, then @invalid ones */
-typedef struct {
-    guint64 slot;
-    guint64 valid;
-    guint64 invalid;
-} Run;
-
-/* Whether the difference at @slot belongs to the same record; it is added then */
-static gboolean
-extendRun(Run *run, guint64 slot, gboolean valid)
-{
-    if ((run->valid | run->invalid) != 0) {
-        if (slot != run->slot + run->valid + run->invalid || (valid && run->invalid != 0) ||
-            (valid ? run->valid : run->invalid) == VIRT_HPT_RECORD_MAX)
-            return FALSE;
-    } else {
-        run->slot = slot;
-    }
-    if (valid)
-        run->valid++;
-    else
-        run->invalid++;
-    return TRUE;
-}
-
 /**
  * virtHptTableEncodeDelta:
  * @before: a table
@@ -72,25 +47,15 @@ virtHptTableEncodeDelta(const VirtHptTable *before,
     g_autoptr(VirtHptRecordWriter) writer =
         virtHptRecordWriterNew(VIRT_HPT_ENCODING_QEMU, write, opaque);
     VirtHptDiffWalk walk;
-    Run run = {0};
-    guint64 slot;
+    VirtHptDiffRun run;
 
     if (!virtHptDiffWalkInit(&walk, before, after, error) ||
         !virtHptRecordWriterBegin(writer, virtHptTableGetOrder(after), error))
         return FALSE;
-    while (virtHptDiffWalkNext(&walk, &slot)) {
-        gboolean valid = (virtHptTableGet(after, slot).v & VIRT_HPT_V_VALID) != 0;
-
-        if (extendRun(&run, slot, valid))
-            continue;
+    while (virtHptDiffWalkNextRun(&walk, &run)) {
         if (!virtHptRecordWriterPut(writer, after, run.slot, run.valid, run.invalid, error))
             return FALSE;
-        run = (Run){0};
-        extendRun(&run, slot, valid);
     }
-    if ((run.valid | run.invalid) != 0 &&
-        !virtHptRecordWriterPut(writer, after, run.slot, run.valid, run.invalid, error))
-        return FALSE;
     return virtHptRecordWriterEnd(writer, error);
 }
 

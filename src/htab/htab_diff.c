@@ -15,6 +15,7 @@
 
 #include "libvirt-hpt/htab_error.h"
 #include "htab/htab_diffpriv.h"
+#include "htab/htab_streampriv.h"
 
 /* Slots compared at a time, and looked at one by one only where they differ: 4 KiB */
 #define CHUNK_SLOTS 256
@@ -141,6 +142,45 @@ virtHptDiffWalkNext(VirtHptDiffWalk *walk, guint64 *slot)
             return TRUE;
         }
     }
+}
+
+/* Whether the difference at @slot belongs to @run; it is added then */
+static gboolean
+extendRun(VirtHptDiffRun *run, guint64 slot, gboolean valid)
+{
+    if (slot != run->slot + run->valid + run->invalid || (valid && run->invalid != 0) ||
+        (valid ? run->valid : run->invalid) == VIRT_HPT_RECORD_MAX)
+        return FALSE;
+    if (valid)
+        run->valid++;
+    else
+        run->invalid++;
+    return TRUE;
+}
+
+/*
+ * virtHptDiffWalkNextRun:
+ * @walk: a walk
+ * @run: (out): the next slots that differ, as many as one record takes
+ *
+ * Returns: %FALSE if there are no more
+ */
+gboolean
+virtHptDiffWalkNextRun(VirtHptDiffWalk *walk, VirtHptDiffRun *run)
+{
+    guint64 slot;
+
+    if (!virtHptDiffWalkNext(walk, &slot))
+        return FALSE;
+    *run = (VirtHptDiffRun){.slot = slot};
+    do {
+        if (!extendRun(run, slot, (virtHptTableGet(walk->after, slot).v & VIRT_HPT_V_VALID) != 0)) {
+            /* It is the next run's */
+            walk->slot = slot;
+            break;
+        }
+    } while (virtHptDiffWalkNext(walk, &slot));
+    return TRUE;
 }
 
 static void

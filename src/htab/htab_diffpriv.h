@@ -24,10 +24,25 @@ typedef struct {
     guint64 nextAfter;
 } VirtHptDiffWalk;
 
+/*
+ * VirtHptDiffRun:
+ * @slot: the first slot
+ * @valid: how many from there on hold other entries afterwards, at most VIRT_HPT_RECORD_MAX
+ * @invalid: how many behind those are emptied, at most VIRT_HPT_RECORD_MAX
+ *
+ * What one record can say of a difference.
+ */
+typedef struct {
+    guint64 slot;
+    guint valid;
+    guint invalid;
+} VirtHptDiffRun;
+
 gboolean virtHptDiffWalkInit(VirtHptDiffWalk *walk,
                              const VirtHptTable *before,
                              const VirtHptTable *after,
                              GError **error);
 gboolean virtHptDiffWalkNext(VirtHptDiffWalk *walk, guint64 *slot);
+gboolean virtHptDiffWalkNextRun(VirtHptDiffWalk *walk, VirtHptDiffRun *run);
 
 G_END_DECLS

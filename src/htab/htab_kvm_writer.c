@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "htab/htab_diffpriv.h"
 #include "htab/htab_kvmpriv.h"
 #include "htab/htab_streampriv.h"
 #include "libvirt-hpt/htab_error.h"
@@ -264,6 +265,31 @@ put(VirtHptKvmWriter *writer, const Record *record, VirtHptKvmWritten *written, 
     return FALSE;
 }
 
+/* In as many records as it takes */
+static gboolean
+putLong(VirtHptKvmWriter *writer,
+        guint64 slot,
+        const guint8 *hptes,
+        guint valid,
+        guint invalid,
+        VirtHptKvmWritten *written,
+        GError **error)
+{
+    while (valid > 0 || invalid > 0) {
+        Record record = {.slot = slot, .hptes = hptes, .valid = MIN(valid, WRITE_ENTRIES)};
+
+        valid -= record.valid;
+        record.invalid = valid == 0 ? invalid : 0;
+        invalid -= record.invalid;
+        if (!put(writer, &record, written, error))
+            return FALSE;
+        slot = written->next;
+        if (valid > 0)
+            hptes += (gsize)record.valid * VIRT_HPT_ENTRY_SIZE;
+    }
+    return TRUE;
+}
+
 /* What the kernel would refuse with EINVAL is found before anything is written. */
 static gboolean
 checkEntry(guint64 slot, const guint8 *hpte, GError **error)
@@ -345,19 +371,7 @@ virtHptKvmWriterWriteRecord(VirtHptKvmWriter *writer,
             return FALSE;
     }
 
-    while (valid > 0 || invalid > 0) {
-        Record record = {.slot = slot, .hptes = hptes, .valid = MIN(valid, WRITE_ENTRIES)};
-
-        valid -= record.valid;
-        record.invalid = valid == 0 ? invalid : 0;
-        invalid -= record.invalid;
-        if (!put(writer, &record, written, error))
-            return FALSE;
-        slot = written->next;
-        if (valid > 0)
-            hptes += (gsize)record.valid * VIRT_HPT_ENTRY_SIZE;
-    }
-    return TRUE;
+    return putLong(writer, slot, hptes, valid, invalid, written, error);
 }
 
 static gboolean
@@ -414,31 +428,18 @@ virtHptKvmWriterWriteTable(VirtHptKvmWriter *writer,
         guint64 slot = written->next;
         guint64 end =
             virtHptTableNextInvalid(table, slot, MIN(slot + WRITE_ENTRIES, writer->slots));
-        guint64 empty = virtHptTableNextValid(table, end) - end;
+        guint64 limit = MIN(end + VIRT_HPT_RECORD_MAX, writer->slots);
         const Record record = {
             .slot = slot,
             .hptes = virtHptTablePeekWire(table, slot),
             .valid = (guint)(end - slot),
-            .invalid = (guint)MIN(empty, VIRT_HPT_RECORD_MAX),
+            .invalid = (guint)(virtHptTableNextValidBelow(table, end, limit) - end),
         };
 
         if (!put(writer, &record, written, error))
             return FALSE;
     }
     return TRUE;
-}
-
-static gboolean
-differs(const VirtHptTable *before, const VirtHptTable *after, guint64 slot)
-{
-    return memcmp(virtHptTablePeekWire(before, slot), virtHptTablePeekWire(after, slot),
-                  VIRT_HPT_ENTRY_SIZE) != 0;
-}
-
-static gboolean
-isValid(const VirtHptTable *table, guint64 slot)
-{
-    return (virtHptTableGet(table, slot).v & VIRT_HPT_V_VALID) != 0;
 }
 
 /**
@@ -466,31 +467,17 @@ virtHptKvmWriterWriteChanges(VirtHptKvmWriter *writer,
                              VirtHptKvmWritten *written,
                              GError **error)
 {
-    guint64 slot = 0;
+    VirtHptDiffWalk walk;
+    VirtHptDiffRun run;
 
     *written = (VirtHptKvmWritten){0};
-    if (!checkTableOrder(writer, before, error) || !checkTable(writer, after, error))
+    if (!checkTableOrder(writer, before, error) || !checkTable(writer, after, error) ||
+        !virtHptDiffWalkInit(&walk, before, after, error))
         return FALSE;
-    for (;;) {
-        Record record = {0};
-        guint64 end;
-
-        slot = MIN(virtHptTableNextValid(before, slot), virtHptTableNextValid(after, slot));
-        if (slot == writer->slots)
-            return TRUE;
-        if (!differs(before, after, slot)) {
-            slot++;
-            continue;
-        }
-        record.slot = slot;
-        record.hptes = virtHptTablePeekWire(after, slot);
-        for (end = MIN(writer->slots, slot + WRITE_ENTRIES);
-             slot < end && isValid(after, slot) && differs(before, after, slot); slot++)
-            record.valid++;
-        for (end = MIN(writer->slots, slot + VIRT_HPT_RECORD_MAX);
-             slot < end && !isValid(after, slot) && isValid(before, slot); slot++)
-            record.invalid++;
-        if (!put(writer, &record, written, error))
+    while (virtHptDiffWalkNextRun(&walk, &run)) {
+        if (!putLong(writer, run.slot, virtHptTablePeekWire(after, run.slot), run.valid,
+                     run.invalid, written, error))
             return FALSE;
     }
+    return TRUE;
 }
