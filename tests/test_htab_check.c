@@ -5,7 +5,7 @@
  *
  * Proves for each case of htabdata/checks.ini that an entry planted into a sound table is
  * reported by exactly the expected rule, at its slot, in the expected words; that findings are
- * capped but counted; and that rule names are stable.
+ * capped but counted; and that names and severities of rules are stable.
  *
  * Requires nothing.
  */
@@ -167,24 +167,44 @@ testPlacement(void)
     }
 }
 
-/* They stand in records: an old record must keep its meaning */
+/* They stand in records: an old record must keep its meaning.  Severities tell what is restored. */
 static void
 testNames(void)
 {
-    static const char *const names[VIRT_HPT_RULE_COUNT] = {
-        "order-range",       "order-ram",       "segment-reserved", "page-size",
-        "page-size-unusual", "page-size-limit", "rpn-alignment",    "rpn-range",
-        "hash-placement",    "duplicate",       "avpn-width",       "no-bolted",
-        "mmio-range",        "cache-mode",      "reserved-bits",    "protection",
-        "avpn-stray",        "vrma-mapping",    "table-full",       "secondary-excess",
-        "bolted-excess",
+    static const struct {
+        const char *name;
+        VirtHptSeverity severity;
+    } names[] = {
+        {"order-range", VIRT_HPT_SEVERITY_ERROR},
+        {"order-ram", VIRT_HPT_SEVERITY_WARNING},
+        {"segment-reserved", VIRT_HPT_SEVERITY_ERROR},
+        {"page-size", VIRT_HPT_SEVERITY_ERROR},
+        {"page-size-unusual", VIRT_HPT_SEVERITY_WARNING},
+        {"page-size-limit", VIRT_HPT_SEVERITY_ERROR},
+        {"rpn-alignment", VIRT_HPT_SEVERITY_ERROR},
+        {"rpn-range", VIRT_HPT_SEVERITY_WARNING},
+        {"hash-placement", VIRT_HPT_SEVERITY_ERROR},
+        {"duplicate", VIRT_HPT_SEVERITY_ERROR},
+        {"avpn-width", VIRT_HPT_SEVERITY_WARNING},
+        {"no-bolted", VIRT_HPT_SEVERITY_WARNING},
+        {"mmio-range", VIRT_HPT_SEVERITY_WARNING},
+        {"cache-mode", VIRT_HPT_SEVERITY_WARNING},
+        {"reserved-bits", VIRT_HPT_SEVERITY_WARNING},
+        {"protection", VIRT_HPT_SEVERITY_WARNING},
+        {"avpn-stray", VIRT_HPT_SEVERITY_WARNING},
+        {"vrma-mapping", VIRT_HPT_SEVERITY_WARNING},
+        {"table-full", VIRT_HPT_SEVERITY_NOTE},
+        {"secondary-excess", VIRT_HPT_SEVERITY_WARNING},
+        {"bolted-excess", VIRT_HPT_SEVERITY_WARNING},
     };
     VirtHptRule rule = VIRT_HPT_RULE_COUNT;
 
+    g_assert_cmpuint(G_N_ELEMENTS(names), ==, VIRT_HPT_RULE_COUNT);
     for (guint i = 0; i < VIRT_HPT_RULE_COUNT; i++) {
-        g_assert_cmpstr(virtHptRuleGetName((VirtHptRule)i), ==, names[i]);
-        g_assert_true(virtHptRuleFromName(names[i], &rule));
+        g_assert_cmpstr(virtHptRuleGetName((VirtHptRule)i), ==, names[i].name);
+        g_assert_true(virtHptRuleFromName(names[i].name, &rule));
         g_assert_cmpuint(rule, ==, i);
+        g_assert_cmpint(virtHptRuleGetSeverity(rule), ==, names[i].severity);
     }
     g_assert_false(virtHptRuleFromName("order", &rule));
     g_assert_cmpstr(virtHptSeverityGetName(VIRT_HPT_SEVERITY_NOTE), ==, "note");
@@ -315,7 +335,7 @@ main(int argc, char **argv)
     g_test_add_func("/htab/check/findings are capped a rule and all counted", testCap);
     g_test_add_func("/htab/check/the report says how much of the placement is verified",
                     testPlacement);
-    g_test_add_func("/htab/check/names of rules are stable", testNames);
+    g_test_add_func("/htab/check/names and severities of rules are stable", testNames);
     g_test_add_func("/htab/check/each rule has its texts", testTexts);
     g_test_add_func("/htab/check/each rule is planted by a test", testEachRuleIsPlanted);
     g_test_add_func("/htab/check/orders are checked without a table", testOrder);
