@@ -7,7 +7,8 @@
  * differs, touches no slot but those near entries: all others are memory that nobody may read, so
  * that the first look at one would end the test.  For what is applied the same holds of the map
  * that tells where entries may be.  That a record which empties slots of a tracked table touches
- * none but those, either.  And that the memory of a comparison does not grow with what differs.
+ * none but those, either, and that an entry which is not valid is no reason to touch any.  And that
+ * the memory of a comparison does not grow with what differs.
  *
  * Requires /proc.  Nothing is told from times.
  */
@@ -226,6 +227,28 @@ testEmpty(void)
     clearGuarded(&table);
 }
 
+/* Far from entries even the map may only be read */
+static void
+testSetInvalid(void)
+{
+    static const guint64 far[] = {VIRT_HPT_CHUNK_SLOTS, SLOTS / 4, SLOTS / 2 - 1};
+    const VirtHptEntry invalid = {0x100, 0x1000};
+    VirtHptTable table;
+
+    initGuarded(&table);
+    put(&table, 0);
+    g_assert_cmpint(mprotect(table.chunks, MAP_BYTES, PROT_READ), ==, 0);
+
+    for (guint i = 0; i < G_N_ELEMENTS(far); i++)
+        virtHptTableSet(&table, far[i], &invalid);
+    for (guint i = 0; i < G_N_ELEMENTS(places); i++)
+        virtHptTableSet(&table, places[i], &invalid);
+    g_assert_cmpuint(virtHptTableGet(&table, places[0]).v, ==, 0);
+    g_assert_cmpuint(virtHptTableNextValidBelow(&table, 0, SLOTS / 4), ==, SLOTS / 4);
+
+    clearGuarded(&table);
+}
+
 /* What the other tests rely on: who looks further does not come back */
 static void
 testGuard(void)
@@ -299,8 +322,8 @@ testWrite(void)
 }
 
 /*
- * A table that was emptied slot by slot has to be searched, but once: where each record searched the
- * rest of it, this would take minutes.
+ * A table that was emptied slot by slot has to be searched, but once: where each record searched
+ * the rest of it, this would take minutes.
  */
 static void
 testSearchOnce(void)
@@ -372,6 +395,8 @@ main(int argc, char **argv)
                     testApply);
     g_test_add_func("/htab/cost/a record that empties slots looks at none far from entries",
                     testEmpty);
+    g_test_add_func("/htab/cost/an entry that is not valid touches no slot far from others",
+                    testSetInvalid);
     g_test_add_func("/htab/cost/changes are written where they are and nowhere else", testWrite);
     g_test_add_func("/htab/cost/a table without entries is searched once", testSearchOnce);
 

@@ -96,6 +96,37 @@ testInvalidLeavesNothing(void)
     g_assert_cmpuint(virtHptTableNextValid(table, 0), ==, SLOTS);
 }
 
+/* Wherever it is put: among entries, beside them, and where there are none */
+static void
+testInvalidIsNoEntry(void)
+{
+    static const guint64 slots[] = {0, 255, 256, 299, 300, 301, 511, 512, SLOTS / 2, SLOTS - 1};
+    g_autoptr(VirtHptTable) fresh = newTable(ORDER);
+    const VirtHptEntry invalid = {G_MAXUINT64 & ~VIRT_HPT_V_VALID, G_MAXUINT64};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(slots); i++) {
+        g_autoptr(VirtHptTable) table = newTable(ORDER);
+        guint64 slot = slots[i];
+
+        virtHptTableSet(table, slot, &invalid);
+        g_assert_cmpuint(virtHptTableNextValid(table, 0), ==, SLOTS);
+        g_assert_cmpuint(virtHptTableNextInvalid(table, slot, SLOTS), ==, slot);
+        g_assert_true(virtHptTableEqual(table, fresh));
+
+        for (guint64 other = 299; other <= 301; other++)
+            virtHptTableSet(table, other, &sample);
+        virtHptTableSet(table, slot, &invalid);
+        g_assert_cmpuint(virtHptTableNextValid(table, 0), ==, slot == 299 ? 300 : 299);
+        g_assert_cmpuint(virtHptTableNextInvalid(table, 299, SLOTS), ==,
+                         slot >= 299 && slot <= 301 ? slot : 302);
+        g_assert_cmpuint(virtHptTableNextValid(table, 301), ==, slot == 301 ? SLOTS : 301);
+
+        virtHptTableSet(table, slot, &sample);
+        g_assert_cmpuint(virtHptTableNextValid(table, slot), ==, slot);
+        g_assert_cmphex(virtHptTableGet(table, slot).r, ==, sample.r);
+    }
+}
+
 static void
 testScan(void)
 {
@@ -212,6 +243,8 @@ main(int argc, char **argv)
     g_test_add_func("/htab/table/slots and PTEGs follow from the order", testGeometry);
     g_test_add_func("/htab/table/entries are kept big-endian without private bits", testWireOrder);
     g_test_add_func("/htab/table/an invalid entry leaves zeroes", testInvalidLeavesNothing);
+    g_test_add_func("/htab/table/an invalid entry is none, wherever it is put",
+                    testInvalidIsNoEntry);
     g_test_add_func("/htab/table/scans stop at the right slot across chunk edges", testScan);
     g_test_add_func("/htab/table/clearing touches the given slots only", testClear);
     g_test_add_func("/htab/table/tables differ by order and by any bit", testEqual);

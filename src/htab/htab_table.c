@@ -200,22 +200,31 @@ virtHptTableGet(const VirtHptTable *table, guint64 slot)
  * @slot: a slot of it
  * @entry: an entry in host byte order
  *
- * Puts @entry less its private bits at @slot.  An entry that is not valid clears the slot.
+ * Puts @entry less its private bits at @slot.  An entry that is not valid is virtHptTableClear()
+ * of that slot.
+ *
+ * A slot outside the table is a programming error and aborts the process.
  */
 void
 virtHptTableSet(VirtHptTable *table, guint64 slot, const VirtHptEntry *entry)
 {
     guint64 wire[WORDS_PER_SLOT] = {GUINT64_TO_BE(entry->v), GUINT64_TO_BE(entry->r)};
 
+    if (!(entry->v & VIRT_HPT_V_VALID)) {
+        virtHptTableClear(table, slot, 1);
+        return;
+    }
     virtHptTableSetWire(table, slot, (const guint8 *)wire, 1);
 }
 
 /**
  * virtHptTablePeekWire:
  * @table: a table
- * @slot: a slot of it
+ * @slot: a slot of it, or the number of slots: the end, where nothing may be read
  *
  * The memory may be read up to the end of the table, and belongs to it.
+ *
+ * A slot behind the end is a programming error and aborts the process.
  *
  * Returns: the entry at @slot and those behind it, 16 bytes each, big-endian doublewords
  */
