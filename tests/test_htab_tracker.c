@@ -5,14 +5,17 @@
  *
  * That both read and write alike is proved by the test program that both answer (test_htab_fd.c,
  * tests/e2e/powerhost).  Here is the rest: how a VMM changes the table, what it may ask of it, the
- * other byte order, and what is refused where the kernel misreads.  And, on random changes with
- * buffers of random sizes, that what was read makes the same table elsewhere.
+ * other byte order, and what is refused where the kernel misreads.  That a slot which neither the
+ * tracker nor its table has ends the process.  And, on random changes with buffers of random sizes,
+ * that what was read makes the same table elsewhere.
  *
  * Requires nothing.  GLib prints the seed ("random seed: R02S..."); --seed=R02S... repeats a run.
  */
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "libvirt-hpt/htab_error.h"
 #include "libvirt-hpt/htab_tracker.h"
@@ -364,6 +367,109 @@ testConverges(Fixture *f, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+static const VirtHptEntry valid = {VIRT_HPT_V_VALID | 0x100, 0x1000};
+static const VirtHptEntry invalid = {0x100, 0x1000};
+
+static void
+trackerSet(const Fixture *f, guint64 slot)
+{
+    virtHptTrackerSet(f->tracker, slot, &valid);
+}
+
+static void
+trackerSetInvalid(const Fixture *f, guint64 slot)
+{
+    virtHptTrackerSet(f->tracker, slot, &invalid);
+}
+
+static void
+trackerInvalidate(const Fixture *f, guint64 slot)
+{
+    virtHptTrackerInvalidate(f->tracker, slot);
+}
+
+static void
+trackerTouch(const Fixture *f, guint64 slot)
+{
+    virtHptTrackerTouch(f->tracker, slot, VIRT_HPT_R_R);
+}
+
+static void
+tableGet(const Fixture *f, guint64 slot)
+{
+    virtHptTableGet(f->table, slot);
+}
+
+static void
+tableSet(const Fixture *f, guint64 slot)
+{
+    virtHptTableSet(f->table, slot, &valid);
+}
+
+static void
+tableSetInvalid(const Fixture *f, guint64 slot)
+{
+    virtHptTableSet(f->table, slot, &invalid);
+}
+
+static void
+tableClear(const Fixture *f, guint64 slot)
+{
+    virtHptTableClear(f->table, slot, 1);
+}
+
+/* Returns what a process that calls @function says when it aborts, as it must */
+static char *
+abortsWith(void (*function)(const Fixture *f, guint64 slot), const Fixture *f, guint64 slot)
+{
+    char said[4096];
+    gsize length = 0;
+    gssize n;
+    int fds[2];
+    pid_t child;
+    int status = 0;
+
+    g_assert_cmpint(pipe(fds), ==, 0);
+    child = fork();
+    g_assert_cmpint(child, >=, 0);
+    if (child == 0) {
+        /* GLib would tell whoever reads our results as well */
+        dup2(fds[1], STDOUT_FILENO);
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        function(f, slot);
+        _exit(0);
+    }
+    close(fds[1]);
+    while ((n = read(fds[0], said + length, sizeof(said) - length)) > 0)
+        length += (gsize)n;
+    close(fds[0]);
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    return g_strndup(said, length);
+}
+
+/* A sanitizer may abort, too, at what is read there: it is the assertion that has to */
+static void
+testSlotOutside(Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+    static void (*const functions[])(const Fixture *f, guint64 slot) = {
+        trackerSet, trackerSetInvalid, trackerInvalidate, trackerTouch,
+        tableGet,   tableSet,          tableSetInvalid,   tableClear,
+    };
+    static const guint64 slots[] = {SLOTS, SLOTS + 1, G_MAXUINT64};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(functions); i++) {
+        for (gsize j = 0; j < G_N_ELEMENTS(slots); j++) {
+            g_autofree char *said = abortsWith(functions[i], f, slots[j]);
+
+            g_assert_nonnull(strstr(said, "assertion failed"));
+        }
+        functions[i](f, SLOTS - 1);
+    }
+}
+
 #define ADD(name, function)                                                                        \
     g_test_add("/htab/tracker/" name, Fixture, NULL, setUp, function, tearDown)
 
@@ -381,6 +487,7 @@ main(int argc, char **argv)
     ADD("unknown flags are refused", testUnknownFlags);
     ADD("a write takes one whole record", testWriteTakesOneWholeRecord);
     ADD("a refusal says which slot", testRefusalSaysWhichSlot);
+    ADD("a slot outside the table aborts", testSlotOutside);
     ADD("any passes over any changes make the same table", testConverges);
 
     return g_test_run();

@@ -182,6 +182,8 @@ slotIsValid(const VirtHptTable *table, guint64 slot)
  * @table: a table
  * @slot: a slot of it
  *
+ * A slot outside the table is a programming error and aborts the process.
+ *
  * Returns: the entry at @slot in host byte order; zeroes if there is none
  */
 VirtHptEntry
@@ -278,6 +280,8 @@ virtHptTableCopyPlain(VirtHptTable *table, guint64 slot, const guint8 *hptes, gu
  *
  * Puts entries less their private bits at consecutive slots.  One that is not valid clears its
  * slot.
+ *
+ * Slots outside the table are a programming error and abort the process.
  */
 void
 virtHptTableSetWire(VirtHptTable *table, guint64 slot, const guint8 *hptes, guint64 n)
@@ -308,6 +312,8 @@ virtHptTableSetWire(VirtHptTable *table, guint64 slot, const guint8 *hptes, guin
  * @n: how many
  *
  * Removes the entries at consecutive slots.  Memory that holds none is not touched.
+ *
+ * Slots outside the table are a programming error and abort the process.
  */
 void
 virtHptTableClear(VirtHptTable *table, guint64 slot, guint64 n)
@@ -388,6 +394,8 @@ virtHptTableNextValid(const VirtHptTable *table, guint64 slot)
  * @slot: where to begin
  * @limit: where to stop, at most the number of slots
  *
+ * A limit behind the end is a programming error and aborts the process.
+ *
  * Returns: the first slot of [@slot, @limit) that holds an entry, or @limit if none does
  */
 guint64
@@ -410,6 +418,8 @@ virtHptTableNextValidBelow(const VirtHptTable *table, guint64 slot, guint64 limi
  * @table: a table
  * @slot: where to begin
  * @limit: where to stop, at most the number of slots
+ *
+ * A limit behind the end is a programming error and aborts the process.
  *
  * Returns: the first slot of [@slot, @limit) that holds no entry, or @limit if all do
  */

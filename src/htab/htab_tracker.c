@@ -131,7 +131,7 @@ nextChanged(const VirtHptTracker *tracker, guint64 slot)
 static gboolean
 slotIsValid(const VirtHptTracker *tracker, guint64 slot)
 {
-    return (virtHptTablePeekWire(tracker->table, slot)[WIRE_V_LOW] & VIRT_HPT_V_VALID) != 0;
+    return (virtHptTableGet(tracker->table, slot).v & VIRT_HPT_V_VALID) != 0;
 }
 
 /**
@@ -143,6 +143,8 @@ slotIsValid(const VirtHptTracker *tracker, guint64 slot)
  * Puts @entry less its private bits and R's bit TS, as H_ENTER does, and marks the slot changed
  * if there is a reader, also where the same entry was there before.  An entry that is not valid is
  * virtHptTrackerInvalidate().
+ *
+ * A slot outside the table is a programming error and aborts the process.
  */
 void
 virtHptTrackerSet(VirtHptTracker *tracker, guint64 slot, const VirtHptEntry *entry)
@@ -165,6 +167,8 @@ virtHptTrackerSet(VirtHptTracker *tracker, guint64 slot, const VirtHptEntry *ent
  *
  * Removes an entry, as H_REMOVE does, and marks the slot changed if there is a reader.  A slot
  * that is empty already stays as it is.
+ *
+ * A slot outside the table is a programming error and aborts the process.
  */
 void
 virtHptTrackerInvalidate(VirtHptTracker *tracker, guint64 slot)
@@ -185,6 +189,8 @@ virtHptTrackerInvalidate(VirtHptTracker *tracker, guint64 slot)
  * Sets R (referenced) and C (changed) as the MMU does.  If one of them was clear, the slot is
  * marked changed, also without a reader: the kernel sees such bits when it reads, whoever was
  * there when the hardware set them.  An empty slot stays as it is.
+ *
+ * A slot outside the table is a programming error and aborts the process.
  */
 void
 virtHptTrackerTouch(VirtHptTracker *tracker, guint64 slot, guint64 bits)
