@@ -6,7 +6,7 @@
  * Proves on sound tables that all of their entries are recognised as plain ones, and on such tables
  * with random damage that no rule finds anything in a PTEG that is; that to judge what is suspect
  * about the others finds what to judge them whole does; and that what was counted is what each
- * entry by itself comes to.
+ * entry by itself comes to.  And that RAM may end within a page, which is none then.
  *
  * Requires nothing.  GLib prints the seed ("random seed: R02S..."); --seed=R02S... repeats a run.
  */
@@ -18,6 +18,9 @@
 #define SLOTS (1 << (ORDER - 4))
 #define ROUNDS 12
 #define DAMAGED 400
+
+/* Where the last page of RAM is, if RAM ends with it or within it */
+#define LAST_PAGE (G_GUINT64_CONSTANT(1) << 30)
 
 /* The RAM that the entries of the tables map, as a whole and with a gap */
 static const VirtHptRamRange plugged[] = {
@@ -278,6 +281,40 @@ testBroken(void)
     }
 }
 
+/* RAM ends 2 KiB before the page does, with it, and 2 KiB behind it */
+static void
+testEndOfRam(void)
+{
+    static const struct {
+        guint64 bytes;
+        VirtHptEntry entry; /* at @LAST_PAGE, where a hash of 0 wants it */
+    } pages[] = {
+        {0x1000, {VIRT_HPT_V_VALID, LAST_PAGE | VIRT_HPT_R_M | 2}},
+        {0x10000, {VIRT_HPT_V_LARGE | VIRT_HPT_V_VALID, LAST_PAGE | 0x1000 | VIRT_HPT_R_M | 2}},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(pages); i++) {
+        g_autoptr(VirtHptTable) table = virtHptTableNew(ORDER, 1 << ORDER, NULL);
+
+        virtHptTableSet(table, 0, &pages[i].entry);
+        for (gint beyond = -0x800; beyond <= 0x800; beyond += 0x800) {
+            const guint64 end = LAST_PAGE + pages[i].bytes + (guint64)beyond;
+            const VirtHptRamRange rest = {LAST_PAGE / 2, end - LAST_PAGE / 2};
+            const VirtHptCheckContext ends[] = {
+                {.ramBytes = end},
+                {.ramBytes = LAST_PAGE / 2, .plugged = &rest, .nplugged = 1},
+            };
+
+            for (guint j = 0; j < G_N_ELEMENTS(ends); j++) {
+                guint64 counts[VIRT_HPT_RULE_COUNT] = {0};
+
+                g_assert_cmpuint(compare(table, &ends[j], counts), ==, beyond < 0);
+                g_assert_cmpuint(counts[VIRT_HPT_RULE_RPN_RANGE], ==, beyond < 0);
+            }
+        }
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -287,6 +324,7 @@ main(int argc, char **argv)
     g_test_add_func("/htab/check/plain/no rule has anything to say about a plain entry",
                     testDamaged);
     g_test_add_func("/htab/check/plain/what is not plain about an entry is judged", testBroken);
+    g_test_add_func("/htab/check/plain/a page that RAM ends within is none of RAM", testEndOfRam);
 
     return g_test_run();
 }
