@@ -95,7 +95,7 @@ typedef struct {
 /**
  * VirtHptRamRange:
  * @start: guest real address, in bytes
- * @length: in bytes; @start + @length does not exceed 64 bits
+ * @length: in bytes; @start + @length is at most 2^64
  */
 typedef struct {
     guint64 start;

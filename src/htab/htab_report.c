@@ -46,11 +46,16 @@ mergeRam(const VirtHptCheckContext *context)
     for (guint i = 1; i < ram->len; i++) {
         VirtHptRamRange *last = &g_array_index(ram, VirtHptRamRange, kept);
         const VirtHptRamRange *next = &g_array_index(ram, VirtHptRamRange, i);
+        guint64 gap = next->start - last->start;
+        guint64 length;
 
-        if (next->start - last->start > last->length)
+        /* 2^64 is no length that there is; no page reaches the last byte of it */
+        if (!g_uint64_checked_add(&length, gap, next->length))
+            length = G_MAXUINT64;
+        if (gap > last->length)
             g_array_index(ram, VirtHptRamRange, ++kept) = *next;
         else
-            last->length = MAX(last->length, next->start - last->start + next->length);
+            last->length = MAX(last->length, length);
     }
     g_array_set_size(ram, kept + 1);
     return ram;

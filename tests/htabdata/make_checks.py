@@ -170,6 +170,8 @@ case("a page of 16G spans plugged RAM and RAM", [one(VA, 40, G16, real=0)],
 case("a page of 16G spans RAM and DIMMs that are named from the last one", [one(VA, 40, G16, real=0)],
      [("page-size-unusual", one(VA, 40, G16)[0], "16G/16G", USUAL)],
      plugged="".join("%x:20000000;" % (a << 29) for a in range(31, 0, -1)), maxPageShift=34)
+case("a page lies in plugged RAM that begins with the end of RAM and has no end", [one(VA, 40, K64, real=1 << 59)],
+     bare="true", plugged="20000000:ffffffffe0000000;")
 real = 0x30000000
 case("a page lies between RAM and plugged RAM", [one(VA, 40, K64, real=real)],
      [("rpn-range", slot, "real address 0x30000000 to 0x3000ffff",
