@@ -64,8 +64,7 @@ initSize(VirtHptPlainSize *plain, const VirtHptCheck *check, const VirtHptPageSi
     guint64 stray = ~virtHptPageSizeVMask(size) & ~V_BELOW_AVPN;
     /* The base, and what touches it: as many of the smallest pages as there is room for */
     gboolean known = check->ram->len > 0;
-    guint64 ram =
-        known ? g_array_index(check->ram, VirtHptRamRange, 0).length & ~R_BELOW_RPN : 0;
+    guint64 ram = known ? g_array_index(check->ram, VirtHptRamRange, 0).length & ~R_BELOW_RPN : 0;
     guint limit = check->context->maxPageShift;
 
     plain->size = *size;
