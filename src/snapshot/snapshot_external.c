@@ -313,6 +313,22 @@ externalRevert(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
+/* (transfer container): those of disks that @domain has: some may have been plugged for a time only */
+static GPtrArray *
+overlaysOf(const xmlNode *domain, const GPtrArray *overlays)
+{
+    xmlNode *devices = virtHptXmlChild(domain, "devices");
+    GPtrArray *own = g_ptr_array_new();
+
+    for (guint i = 0; devices && i < overlays->len; i++) {
+        VirtHptOverlay *overlay = g_ptr_array_index(overlays, i);
+
+        if (virtHptXmlFindDisk(devices, overlay->target))
+            g_ptr_array_add(own, overlay);
+    }
+    return own;
+}
+
 /* Redefines the domain as it was at the snapshot, on the new layers. */
 static gboolean
 redefineDomain(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, GError **error)
@@ -320,17 +336,19 @@ redefineDomain(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     xmlNode *root = xmlDocGetRootElement(snapshot->doc);
     xmlNode *inactive = virtHptXmlChild(root, "inactiveDomain");
     xmlNode *domain = inactive ? inactive : virtHptXmlRequire(root, "domain", ORIGIN, error);
+    g_autoptr(GPtrArray) overlays = NULL;
     g_autofree char *before = NULL;
     g_autofree char *after = NULL;
     g_autoptr(virDomain) defined = NULL;
 
     if (!domain)
         return FALSE;
+    overlays = overlaysOf(domain, journal->overlays);
     xmlNodeSetName(domain, (const xmlChar *)"domain");
     before = virtHptXmlFormatNode(domain, error);
     if (inactive)
         xmlNodeSetName(inactive, (const xmlChar *)"inactiveDomain");
-    after = before ? virtHptOverlayEditDomain(before, journal->overlays, error) : NULL;
+    after = before ? virtHptOverlayEditDomain(before, overlays, error) : NULL;
     if (!after)
         return FALSE;
     defined = virDomainDefineXML(snapshot->guest->connection, after);

@@ -431,6 +431,25 @@ class Revert(RevertCase):
         self.guest.destroy()
         self.host.connection.defineXML(self.guest.xml())
 
+    def test_disk_that_was_plugged_for_a_time_goes_back_too(self) -> None:
+        self.addCleanup(self.back_to_the_first_disk)
+        disk, layer = self.work / "plugged", self.work / "plugged.target"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "8M"], check=True)
+        self.host.virsh("attach-disk", NAME, disk, "vdb", "--targetbus", "virtio", "--driver", "qemu",
+                        "--subdriver", "qcow2", "--live")
+        count = self.create("target", "--memspec", f"file={self.work}/target.mem",
+                            "--diskspec", f"vda,file={self.work}/layer",
+                            "--diskspec", f"vdb,file={layer}")
+        self.guest.console.wait_count()
+        self.expect(GOOD, "snapshot-revert", NAME, "target", "--prove")
+        self.assert_went_back(count)
+        live, persistent = self.host.virsh("domblklist", NAME), self.host.virsh(
+            "domblklist", NAME, "--inactive")
+        self.assertIn("vdb", live)
+        self.assertNotIn(f"{layer}\n", live)
+        self.assertNotIn("vdb", persistent)
+        self.assertIn(str(self.current_disk()), persistent)
+
     def test_full_disk_for_the_new_layer_leaves_the_guest_running(self) -> None:
         self.addCleanup(self.back_to_the_first_disk)
         with small_disk(self.work / "small", "32m") as small:
