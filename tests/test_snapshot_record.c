@@ -226,7 +226,7 @@ testDeleted(TestRecord *fixture, gconstpointer name G_GNUC_UNUSED)
     g_autoptr(VirtHptRecord) record = testRecordCreate(fixture, VIRT_HPT_RECORD_CREATED, &error);
 
     g_assert_no_error(error);
-    g_assert_true(virtHptRecordDelete(record, &error));
+    g_assert_true(virtHptRecordDelete(record->path, &error));
     g_assert_no_error(error);
     g_assert_cmpuint(testCountEntries(fixture->dir), ==, 1);
 }

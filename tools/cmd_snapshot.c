@@ -327,7 +327,7 @@ deletedJson(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const GPtrArray 
     virtHptJsonAddString(json, "name", snapshot->name);
     virtHptJsonBeginArray(json, "left");
     for (guint i = 0; i < left->len; i++)
-        json_builder_add_string_value(json, g_ptr_array_index(left, i));
+        virtHptJsonAddString(json, NULL, g_ptr_array_index(left, i));
     json_builder_end_array(json);
     virtHptJsonPrint(json, tool->out);
 }
@@ -360,16 +360,18 @@ virtHptCmdSnapshotDelete(VirtHptTool *tool, int argc, char **argv)
         NULL};
     g_auto(Named) named = {.guest = NULL};
     g_autoptr(GPtrArray) left = NULL;
+    gboolean warned = FALSE;
+    const VirtHptRevertOptions tell = {.say = virtHptToolSay, .warned = &warned, .opaque = tool};
     g_autoptr(GError) error = NULL;
     VirtHptExit status;
 
     if (!openNamed(tool, argc, argv, VIRT_HPT_ACCESS_CHANGE, &own, &named, &status))
         return status;
-    if (!virtHptSnapshotDelete(named.snapshot, metadata, &left, &error))
+    if (!virtHptSnapshotDelete(named.snapshot, metadata, &tell, &left, &error))
         return virtHptToolFail(tool, error);
     if (tool->json)
         deletedJson(tool, named.snapshot, left);
     else
         deletedText(tool, named.snapshot, left);
-    return VIRT_HPT_EXIT_GOOD;
+    return warned ? VIRT_HPT_EXIT_WARNED : VIRT_HPT_EXIT_GOOD;
 }

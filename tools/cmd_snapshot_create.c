@@ -174,21 +174,22 @@ checkRefused(VirtHptTool *tool, const gboolean *given, VirtHptExit *status)
 
 static VirtHptExit
 printCreated(VirtHptTool *tool,
-             const VirtHptSnapshot *snapshot,
+             const VirtHptGuest *guest,
+             const VirtHptCreateOptions *options,
              const VirtHptRecord *record,
              const GError *error)
 {
     if (tool->json) {
         g_autoptr(JsonBuilder) json = virtHptJsonNew();
 
-        virtHptJsonAddString(json, "domain", snapshot->guest->name);
-        virtHptJsonAddString(json, "name", snapshot->name);
-        virtHptJsonAddString(json, "memory", snapshot->image);
+        virtHptJsonAddString(json, "domain", guest->name);
+        virtHptJsonAddString(json, "name", options->name);
+        virtHptJsonAddString(json, "memory", options->memory);
         virtHptJsonAddString(json, "record", record ? record->path : NULL);
         virtHptJsonAddString(json, "record_error", error ? error->message : NULL);
         virtHptJsonPrint(json, tool->out);
     } else {
-        g_autofree char *name = virtHptTextEscape(snapshot->name);
+        g_autofree char *name = virtHptTextEscape(options->name);
         g_autofree char *path = record ? virtHptTextEscape(record->path) : NULL;
 
         if (!tool->quiet) {
@@ -218,17 +219,18 @@ create(VirtHptTool *tool, const char *domain, VirtHptCreateOptions *options)
     g_autoptr(VirtHptSnapshot) snapshot = NULL;
     g_autoptr(VirtHptRecord) record = NULL;
     g_autofree char *memory = NULL;
+    gboolean made;
     const VirtHptRevertOptions tell = {.say = virtHptToolSay, .opaque = tool};
 
     if (guest && !options->memory) {
         memory = virtHptSnapshotSuggestMemory(guest, options->name, &error);
         options->memory = memory;
     }
-    if (guest && options->memory)
-        snapshot = virtHptSnapshotCreate(guest, options, &tell, &error);
-    if (!snapshot)
+    made = guest && options->memory && virtHptSnapshotCreate(guest, options, &tell, &error);
+    if (!made)
         return virtHptToolFail(tool, error);
-    if (virtHptSnapshotHasImage(snapshot, &error)) {
+    snapshot = virtHptSnapshotLookup(guest, options->name, &error);
+    if (snapshot && virtHptSnapshotHasImage(snapshot, &error)) {
         g_auto(VirtHptProgress) progress;
 
         virtHptProgressInit(&progress, tool);
@@ -236,7 +238,7 @@ create(VirtHptTool *tool, const char *domain, VirtHptCreateOptions *options)
     }
     /* What is not ended now the next command ends. */
     virtHptSnapshotCreateFinish(guest, NULL);
-    return printCreated(tool, snapshot, record, error);
+    return printCreated(tool, guest, options, record, error);
 }
 
 VirtHptExit

@@ -87,7 +87,6 @@ typedef struct {
  * @create: makes a snapshot
  * @revert: restores the guest, which is off, and leaves it paused
  * @settle: makes a restored guest's disks those of its next cold boot
- * @remove: removes a snapshot; @keepFiles: libvirt's knowledge of it alone
  *
  * What a kind of image cannot do is %NULL.
  */
@@ -105,7 +104,6 @@ struct _VirtHptBackend {
     gboolean (*settle)(const VirtHptSnapshot *snapshot,
                        const VirtHptJournal *journal,
                        GError **error);
-    gboolean (*remove)(const VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error);
 };
 
 extern const VirtHptBackend virtHptBackendExternal;

@@ -73,7 +73,7 @@ virtHptSnapshotSuggestMemory(VirtHptGuest *guest, const char *name, GError **err
     return directory ? g_build_filename(directory, file, NULL) : NULL;
 }
 
-/* libvirt would write over a file that is there. */
+/* libvirt would write over what is there. */
 static gboolean
 checkMemory(const char *path, GError **error)
 {
@@ -84,7 +84,7 @@ checkMemory(const char *path, GError **error)
                     _("'%1$s' is not an absolute path"), path);
         return FALSE;
     }
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+    if (stat(path, &st) < 0 || (S_ISREG(st.st_mode) && st.st_size == 0))
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
                 _("'%1$s' exists already: remove it, or choose another with --memspec"), path);
@@ -259,9 +259,9 @@ checkMade(const VirtHptGuest *guest, const VirtHptCreateOptions *options, GError
  * Makes an external snapshot with memory.  The record is virtHptSnapshotRecord()'s; when that is
  * done, virtHptSnapshotCreateFinish() ends it.
  *
- * Returns: (transfer full): the snapshot, or %NULL
+ * Returns: %TRUE, or %FALSE with @error set
  */
-VirtHptSnapshot *
+gboolean
 virtHptSnapshotCreate(VirtHptGuest *guest,
                       const VirtHptCreateOptions *options,
                       const VirtHptRevertOptions *tell,
@@ -271,17 +271,15 @@ virtHptSnapshotCreate(VirtHptGuest *guest,
 
     if (!checkName(options->name, error) || !checkMemory(options->memory, error) ||
         !virtHptRevertIsDecided(guest, error))
-        return NULL;
+        return FALSE;
     journal = planFiles(guest, options, error);
     if (!journal || !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_CREATING, error))
-        return NULL;
-    if (!virtHptBackendExternal.create(guest, options, error) ||
-        !checkMade(guest, options, error)) {
-        /* Else the next command does it. */
-        virtHptCreateClean(guest, journal, tell, NULL);
-        return NULL;
-    }
-    return virtHptSnapshotLookup(guest, options->name, error);
+        return FALSE;
+    if (virtHptBackendExternal.create(guest, options, error) && checkMade(guest, options, error))
+        return TRUE;
+    /* Else the next command does it. */
+    virtHptCreateClean(guest, journal, tell, NULL);
+    return FALSE;
 }
 
 /**

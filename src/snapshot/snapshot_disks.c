@@ -83,26 +83,3 @@ virtHptDiskIsOwn(xmlNode *disk)
     return (!device || g_str_equal(device, "disk")) && !virtHptXmlChild(disk, "readonly") &&
            !virtHptXmlChild(disk, "shareable");
 }
-
-/**
- * virtHptDomainHasLayer:
- * @domain: a domain's XML
- * @path: absolute path of an image
- *
- * Returns: whether a disk, or a layer that libvirt knows below one, is that image
- */
-gboolean
-virtHptDomainHasLayer(const xmlDoc *domain, const char *path)
-{
-    for (xmlNode *disk = virtHptDomainFirstDisk(domain); disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        for (xmlNode *layer = disk; layer; layer = virtHptXmlChild(layer, "backingStore")) {
-            gboolean block;
-            g_autofree char *source = virtHptDiskSource(layer, &block);
-
-            if (g_strcmp0(source, path) == 0)
-                return TRUE;
-        }
-    }
-    return FALSE;
-}

@@ -13,7 +13,6 @@ G_BEGIN_DECLS
 
 xmlDoc *virtHptGuestReadDomain(VirtHptGuest *guest, unsigned int flags, GError **error);
 xmlNode *virtHptDomainFirstDisk(const xmlDoc *domain);
-gboolean virtHptDomainHasLayer(const xmlDoc *domain, const char *path);
 gboolean virtHptDiskIsOwn(xmlNode *disk);
 char *virtHptDiskSource(const xmlNode *disk, gboolean *block);
 

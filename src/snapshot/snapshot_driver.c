@@ -15,9 +15,7 @@
 
 #include "conf/xml_read.h"
 #include "snapshot/snapshot_chain.h"
-#include "snapshot/snapshot_disks.h"
-#include "snapshot/snapshot_revertpriv.h"
-#include "snapshot/snapshot_uses.h"
+#include "snapshot/snapshot_driver.h"
 
 /* A snapshot's XML holds one or two domains */
 #define SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
@@ -106,7 +104,9 @@ virtHptSnapshotLookup(VirtHptGuest *guest, const char *name, GError **error)
 
     if (handle)
         return snapshotNew(guest, handle, error);
-    if (name)
+    if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        virtHptLibvirtSetError(error, _("cannot query the snapshots of '%1$s'"), guest->name);
+    else if (name)
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND,
                     _("'%1$s' has no snapshot '%2$s'"), guest->name, name);
     else
@@ -263,78 +263,4 @@ virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
     VirtHptRecordOutcome outcome;
 
     return place ? virtHptRecordCreate(place, progress, progressOpaque, &outcome, error) : NULL;
-}
-
-/* A snapshot's memory, its record, and the disk layers that were made for it */
-static GPtrArray *
-filesOf(const VirtHptSnapshot *snapshot, const VirtHptRecord *record)
-{
-    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
-    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
-
-    g_ptr_array_add(files, g_strdup(snapshot->image));
-    if (record)
-        g_ptr_array_add(files, g_strdup(record->path));
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        gboolean block;
-        char *layer = virtHptDiskSource(disk, &block);
-
-        if (layer)
-            g_ptr_array_add(files, layer);
-    }
-    return files;
-}
-
-/* Drops from @files what is not there, and what the domain or a snapshot uses. */
-static void
-keepUnused(GPtrArray *files, GHashTable *used)
-{
-    for (guint i = files->len; i > 0; i--) {
-        const char *path = g_ptr_array_index(files, i - 1);
-        struct stat st;
-
-        if (lstat(path, &st) < 0 || g_hash_table_contains(used, path))
-            g_ptr_array_remove_index(files, i - 1);
-    }
-}
-
-/**
- * virtHptSnapshotDelete:
- * @snapshot: a snapshot of a locked guest
- * @keepFiles: whether libvirt shall only forget it
- * @left: (out) (element-type utf8): files of it that are still there and that neither the domain
- *   nor another snapshot uses
- * @error: set on failure: %VIRT_HPT_ERROR_FAILED also where an earlier revert is not decided
- *
- * Deletes a snapshot, and then its record, which says nothing without it.
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
-                      gboolean keepFiles,
-                      GPtrArray **left,
-                      GError **error)
-{
-    g_autoptr(VirtHptRecord) record = NULL;
-    g_autoptr(GPtrArray) files = NULL;
-    g_autoptr(GHashTable) used = NULL;
-
-    /* What a revert that waits for a decision would go back to needs all that is there. */
-    if (!virtHptSnapshotHasImage(snapshot, error) ||
-        !virtHptRevertIsDecided(snapshot->guest, error))
-        return FALSE;
-    used = virtHptUsesAll(snapshot->guest, error);
-    if (!used)
-        return FALSE;
-    /* Found by the image, which is gone afterwards; a record that cannot be read stays. */
-    record = virtHptSnapshotFindRecord(snapshot, NULL);
-    files = filesOf(snapshot, record);
-    if (!snapshot->backend->remove(snapshot, keepFiles, error) ||
-        (record && !keepFiles && !virtHptRecordDelete(record, error)))
-        return FALSE;
-    keepUnused(files, used);
-    *left = g_steal_pointer(&files);
-    return TRUE;
 }

@@ -30,10 +30,6 @@ VirtHptRecord *virtHptSnapshotRecord(const VirtHptSnapshot *snapshot,
                                      VirtHptProgressFunc progress,
                                      gpointer progressOpaque,
                                      GError **error);
-gboolean virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
-                               gboolean keepFiles,
-                               GPtrArray **left,
-                               GError **error);
 
 /**
  * VirtHptSayFunc:
@@ -108,11 +104,16 @@ typedef struct {
     gboolean running;
 } VirtHptRevertResult;
 
-VirtHptSnapshot *virtHptSnapshotCreate(VirtHptGuest *guest,
-                                       const VirtHptCreateOptions *options,
-                                       const VirtHptRevertOptions *tell,
-                                       GError **error);
+gboolean virtHptSnapshotCreate(VirtHptGuest *guest,
+                               const VirtHptCreateOptions *options,
+                               const VirtHptRevertOptions *tell,
+                               GError **error);
 gboolean virtHptSnapshotCreateFinish(VirtHptGuest *guest, GError **error);
+gboolean virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
+                               gboolean keepFiles,
+                               const VirtHptRevertOptions *tell,
+                               GPtrArray **left,
+                               GError **error);
 gboolean virtHptSnapshotRevert(VirtHptSnapshot *snapshot,
                                const VirtHptRevertOptions *options,
                                VirtHptRevertResult *result,

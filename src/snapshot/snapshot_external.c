@@ -313,7 +313,8 @@ externalRevert(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
-/* (transfer container): those of disks that @domain has: some may have been plugged for a time only */
+/* (transfer container): those of disks that @domain has: some may have been plugged for a time only
+ */
 static GPtrArray *
 overlaysOf(const xmlNode *domain, const GPtrArray *overlays)
 {
@@ -378,47 +379,6 @@ externalSettle(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
-/* Whether the domain's disks lie no more above the layers that the snapshot made.  After a revert
- * they do not, and libvirt before 9.9.0, which was not told, could not merge anything. */
-static gboolean
-isAbandoned(const VirtHptSnapshot *snapshot)
-{
-    /* In doubt libvirt is asked to do it, and says why it cannot. */
-    g_autoptr(xmlDoc) domain = virtHptGuestReadDomain(snapshot->guest, 0, NULL);
-    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
-
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; domain && disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
-        gboolean block;
-        g_autofree char *layer = virtHptDiskSource(disk, &block);
-
-        if (layer && virtHptDomainHasLayer(domain, layer))
-            return FALSE;
-    }
-    return domain != NULL;
-}
-
-static gboolean
-externalRemove(const VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
-{
-    g_autoptr(GPtrArray) others = NULL;
-    unsigned int flags = 0;
-
-    if (keepFiles || (!snapshot->guest->revertsExternal && isAbandoned(snapshot)))
-        flags = VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY;
-    if (flags && !(others = virtHptMetadataRememberOthers(snapshot->guest, snapshot->name, error)))
-        return FALSE;
-    if (virDomainSnapshotDelete(snapshot->handle, flags) < 0)
-        return virtHptLibvirtSetError(error, _("cannot delete snapshot '%1$s'"), snapshot->name);
-    if (others && !virtHptMetadataPutBackOthers(snapshot->guest, others, error))
-        return FALSE;
-    if (keepFiles || unlink(snapshot->image) == 0 || errno == ENOENT)
-        return TRUE;
-    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),
-                snapshot->image, g_strerror(errno));
-    return FALSE;
-}
-
 const VirtHptBackend virtHptBackendExternal = {
     .name = "external",
     .probe = externalProbe,
@@ -429,5 +389,4 @@ const VirtHptBackend virtHptBackendExternal = {
     .create = externalCreate,
     .revert = externalRevert,
     .settle = externalSettle,
-    .remove = externalRemove,
 };

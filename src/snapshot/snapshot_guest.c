@@ -39,10 +39,18 @@ static virDomain *
 lookup(virConnect *connection, const char *name, GError **error)
 {
     virDomain *domain = virDomainLookupByName(connection, name);
+    int code = domain ? VIR_ERR_OK : virGetLastErrorCode();
 
-    if (!domain)
+    if (code == VIR_ERR_NO_DOMAIN) {
         domain = virDomainLookupByUUIDString(connection, name);
-    if (!domain)
+        code = domain ? VIR_ERR_OK : virGetLastErrorCode();
+    }
+    if (domain)
+        return domain;
+    /* Where libvirt cannot be asked nobody knows whether there is one; no UUID is no argument. */
+    if (code != VIR_ERR_NO_DOMAIN && code != VIR_ERR_INVALID_ARG)
+        virtHptLibvirtSetError(error, _("cannot query '%1$s'"), name);
+    else
         g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND, _("there is no domain '%1$s'"),
                     name);
     return domain;

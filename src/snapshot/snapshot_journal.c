@@ -57,6 +57,7 @@ virtHptJournalNew(const char *snapshot)
     journal->made = g_ptr_array_new_with_free_func(layerFree);
     journal->layers = g_ptr_array_new_with_free_func(g_free);
     journal->kept = g_ptr_array_new_with_free_func(g_free);
+    journal->doomed = g_ptr_array_new_with_free_func(g_free);
     return journal;
 }
 
@@ -77,6 +78,7 @@ virtHptJournalFree(VirtHptJournal *journal)
     g_ptr_array_unref(journal->made);
     g_ptr_array_unref(journal->layers);
     g_ptr_array_unref(journal->kept);
+    g_ptr_array_unref(journal->doomed);
     g_free(journal);
 }
 

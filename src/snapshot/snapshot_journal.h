@@ -28,6 +28,8 @@ G_BEGIN_DECLS
  * @VIRT_HPT_PHASE_UNDOING: the snapshot's guest is gone, and the state before is being restored
  * @VIRT_HPT_PHASE_UNDONE: the guest is as it was before; the files of the revert go
  * @VIRT_HPT_PHASE_CREATING: not a revert: the snapshot is being made, of the files in 'made'
+ * @VIRT_HPT_PHASE_DELETING: not a revert: the snapshot is being deleted, and then the files in
+ *   'doomed'
  */
 typedef enum {
     VIRT_HPT_PHASE_PREPARING,
@@ -38,6 +40,7 @@ typedef enum {
     VIRT_HPT_PHASE_UNDOING,
     VIRT_HPT_PHASE_UNDONE,
     VIRT_HPT_PHASE_CREATING,
+    VIRT_HPT_PHASE_DELETING,
 } VirtHptPhase;
 
 /* It may have been written to: no file is that long (off_t) */
@@ -58,11 +61,12 @@ typedef struct {
  * VirtHptJournal:
  * @phase: what is being done
  * @found: whether it is of another process, and was found
- * @snapshot: name of the snapshot that is reverted to, or made
+ * @snapshot: name of the snapshot that is reverted to, made, or deleted
  * @aside: where the state of the guest before is saved, or %NULL where there is none
  * @definition: the persistent definition before, or %NULL where there is none
  * @current: name of the current snapshot before, or %NULL where there was none
- * @snapshots: (element-type utf8): libvirt's XML before of the snapshots that the revert changes
+ * @snapshots: (element-type utf8): libvirt's XML before of the snapshots that the revert, or what
+ *   libvirt makes of a deletion, changes
  * @resume: whether the snapshot's guest is to run
  * @noDryRun: whether no dry run was wanted
  * @prove: whether its table is to be compared with the recorded one before
@@ -76,6 +80,8 @@ typedef struct {
  * @made: (element-type VirtHptLayer): disk layers that were made for it, by us or by libvirt
  * @layers: (element-type utf8): paths of the files that the guest's disks were on before
  * @kept: (element-type utf8): paths of disk layers that libvirt may remove, see virtHptKeepFile()
+ * @doomed: (element-type utf8): paths of what goes with the snapshot: its record, and its memory
+ *   last
  */
 typedef struct {
     VirtHptPhase phase;
@@ -96,6 +102,7 @@ typedef struct {
     GPtrArray *made;
     GPtrArray *layers;
     GPtrArray *kept;
+    GPtrArray *doomed;
 } VirtHptJournal;
 
 VirtHptJournal *virtHptJournalNew(const char *snapshot);

@@ -21,6 +21,7 @@ static const char *const phases[] = {
     [VIRT_HPT_PHASE_RESTORING] = "restoring", [VIRT_HPT_PHASE_COMMITTING] = "committing",
     [VIRT_HPT_PHASE_DIFFERS] = "differs",     [VIRT_HPT_PHASE_UNDOING] = "undoing",
     [VIRT_HPT_PHASE_UNDONE] = "undone",       [VIRT_HPT_PHASE_CREATING] = "creating",
+    [VIRT_HPT_PHASE_DELETING] = "deleting",
 };
 
 static gboolean
@@ -150,6 +151,7 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
     parseMade(file, journal);
     parseList(file, "layers", journal->layers);
     parseList(file, "kept", journal->kept);
+    parseList(file, "doomed", journal->doomed);
     return parseFiles(journal, file, error);
 }
 
@@ -167,7 +169,7 @@ checkPath(const char *path, GError **error)
 static gboolean
 checkPaths(const VirtHptJournal *journal, GError **error)
 {
-    const GPtrArray *lists[] = {journal->layers, journal->kept};
+    const GPtrArray *lists[] = {journal->layers, journal->kept, journal->doomed};
 
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
         for (guint j = 0; j < lists[i]->len; j++) {
@@ -286,6 +288,7 @@ virtHptJournalFormat(const VirtHptJournal *journal, gsize *length)
     setMade(file, journal->made);
     setList(file, "layers", journal->layers);
     setList(file, "kept", journal->kept);
+    setList(file, "doomed", journal->doomed);
     setMarks(file, "files", journal->files);
     setMarks(file, "stopped", journal->stopped);
     for (guint i = 0; i < journal->overlays->len; i++) {

@@ -272,14 +272,17 @@ virtHptMetadataPutBack(VirtHptGuest *guest, const VirtHptJournal *journal, GErro
  * virtHptMetadataRememberOthers:
  * @guest: a locked guest
  * @name: of a snapshot that libvirt is about to forget
+ * @others: (element-type utf8): gets the XML of all other snapshots
  * @error: set on failure
  *
- * Returns: (transfer full) (element-type utf8): XML of all other snapshots, or %NULL
+ * Returns: %TRUE, or %FALSE with @error set
  */
-GPtrArray *
-virtHptMetadataRememberOthers(VirtHptGuest *guest, const char *name, GError **error)
+gboolean
+virtHptMetadataRememberOthers(VirtHptGuest *guest,
+                              const char *name,
+                              GPtrArray *others,
+                              GError **error)
 {
-    g_autoptr(GPtrArray) others = g_ptr_array_new_with_free_func(g_free);
     virDomainSnapshot **snapshots = NULL;
     int n = virDomainListAllSnapshots(guest->domain, &snapshots, 0);
     gboolean ok = n >= 0 || virtHptLibvirtSetError(error, _("cannot query the snapshots of '%1$s'"),
@@ -292,7 +295,7 @@ virtHptMetadataRememberOthers(VirtHptGuest *guest, const char *name, GError **er
             ok = remember(snapshot, others, error);
     }
     free(snapshots);
-    return ok ? g_steal_pointer(&others) : NULL;
+    return ok;
 }
 
 /* Takes the parent of @now, which may be another than before, or none. */
@@ -323,6 +326,9 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
 
     if (!name || (now && g_str_equal(now, xml)))
         return name != NULL;
+    /* Somebody deleted it meanwhile. */
+    if (!there && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT)
+        return TRUE;
     if (!now)
         return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), name);
     before = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
@@ -343,7 +349,7 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
 /**
  * virtHptMetadataPutBackOthers:
  * @guest: a locked guest
- * @others: what virtHptMetadataRememberOthers() returned, before libvirt forgot a snapshot
+ * @others: what virtHptMetadataRememberOthers() found, before libvirt forgot a snapshot
  * @error: set on failure
  *
  * libvirt 9.0.0 takes the layers of a snapshot that it is told to forget for merged, and says of

@@ -16,7 +16,10 @@ gboolean virtHptMetadataRemember(VirtHptGuest *guest,
                                  GError **error);
 const char *virtHptMetadataTarget(const VirtHptJournal *journal);
 const char *virtHptMetadataCurrent(const VirtHptJournal *journal);
-GPtrArray *virtHptMetadataRememberOthers(VirtHptGuest *guest, const char *name, GError **error);
+gboolean virtHptMetadataRememberOthers(VirtHptGuest *guest,
+                                       const char *name,
+                                       GPtrArray *others,
+                                       GError **error);
 gboolean virtHptMetadataPutBackOthers(VirtHptGuest *guest, const GPtrArray *others, GError **error);
 gboolean virtHptMetadataPutBack(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error);
 

@@ -415,7 +415,7 @@ virtHptRecordCompare(const VirtHptRecord *record,
 
 /**
  * virtHptRecordDelete:
- * @record: a record; what it held open stays valid until it is freed
+ * @path: of a record; what is open of it stays valid
  * @error: set on failure, as virtHptRecordOpen() does
  *
  * Removes a record from the disk, not its image.
@@ -423,9 +423,9 @@ virtHptRecordCompare(const VirtHptRecord *record,
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
-virtHptRecordDelete(VirtHptRecord *record, GError **error)
+virtHptRecordDelete(const char *path, GError **error)
 {
-    g_autoptr(VirtHptLocation) location = virtHptLocationOfPath(record->path, error);
+    g_autoptr(VirtHptLocation) location = virtHptLocationOfPath(path, error);
 
     return location && virtHptDirRemove(location->dir, location->name, location->path, error);
 }

@@ -91,7 +91,7 @@ VirtHptRecord *virtHptRecordCreate(const VirtHptPlace *place,
                                    gpointer progressOpaque,
                                    VirtHptRecordOutcome *outcome,
                                    GError **error);
-gboolean virtHptRecordDelete(VirtHptRecord *record, GError **error);
+gboolean virtHptRecordDelete(const char *path, GError **error);
 
 const char *virtHptRecordStateGetName(VirtHptRecordState state);
 const char *virtHptRecordOutcomeGetName(VirtHptRecordOutcome outcome);

@@ -251,6 +251,8 @@ recoverFound(const Found *found, GError **error)
         return recoverDiffering(found, error);
     case VIRT_HPT_PHASE_CREATING:
         return virtHptCreateClean(found->guest, found->journal, found->options, error);
+    case VIRT_HPT_PHASE_DELETING:
+        return virtHptDeleteFinish(found->guest, found->journal, found->options, error);
     case VIRT_HPT_PHASE_RESTORING:
     default:
         return recoverRestoring(found, error);
@@ -276,7 +278,7 @@ recoverJournal(VirtHptGuest *guest,
         return FALSE;
     /* Not before: that may take long, and the guest was not touched by us. */
     if (options->hold && journal->phase != VIRT_HPT_PHASE_PREPARING &&
-        journal->phase != VIRT_HPT_PHASE_CREATING)
+        journal->phase != VIRT_HPT_PHASE_CREATING && journal->phase != VIRT_HPT_PHASE_DELETING)
         options->hold();
     if (virDomainGetState(guest->domain, &found.state, &found.reason, 0) < 0)
         return virtHptLibvirtSetError(error, _("cannot query the state of '%1$s'"), guest->name);

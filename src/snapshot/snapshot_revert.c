@@ -272,6 +272,9 @@ bringBack(Revert *revert, GError **error)
     g_autoptr(GError) local = NULL;
     const char *aside = revert->journal->aside;
 
+    /* That it is not supported, say, is no answer any more: the guest was off. */
+    if (error && *error && !g_error_matches(*error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED))
+        (*error)->code = VIRT_HPT_ERROR_FAILED;
     if (leaveStarted(revert, error))
         return;
     if (virtHptRevertUndo(revert->guest, revert->journal, revert->options, &local)) {

@@ -21,6 +21,10 @@ gboolean virtHptCreateClean(VirtHptGuest *guest,
                             const VirtHptJournal *journal,
                             const VirtHptRevertOptions *options,
                             GError **error);
+gboolean virtHptDeleteFinish(VirtHptGuest *guest,
+                             const VirtHptJournal *journal,
+                             const VirtHptRevertOptions *options,
+                             GError **error);
 gboolean virtHptRevertIsDecided(VirtHptGuest *guest, GError **error);
 gboolean virtHptRevertMayBegin(VirtHptGuest *guest, const VirtHptJournal *journal, GError **error);
 gboolean virtHptRevertProve(const VirtHptSnapshot *snapshot,

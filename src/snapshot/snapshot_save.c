@@ -68,16 +68,6 @@ saveRevert(const VirtHptSnapshot *snapshot,
     return TRUE;
 }
 
-static gboolean
-saveRemove(const VirtHptSnapshot *snapshot, gboolean keepFiles, GError **error)
-{
-    if (keepFiles || unlink(snapshot->image) == 0 || errno == ENOENT)
-        return TRUE;
-    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_IO, _("cannot remove '%1$s': %2$s"),
-                snapshot->image, g_strerror(errno));
-    return FALSE;
-}
-
 const VirtHptBackend virtHptBackendSave = {
     .name = "save",
     .probe = saveProbe,
@@ -85,7 +75,6 @@ const VirtHptBackend virtHptBackendSave = {
     .open = virtHptBackendOpenImage,
     .create = saveCreate,
     .revert = saveRevert,
-    .remove = saveRemove,
 };
 
 /* libvirt leaves it to the kernel when the image, and its name, come to the disk. */

@@ -11,6 +11,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "snapshot/snapshot_backing.h"
 #include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_uses.h"
 
@@ -196,23 +197,67 @@ addSnapshots(GHashTable *used, VirtHptGuest *guest, AddFunc add, GError **error)
     return ok;
 }
 
+static gboolean
+addDomain(GHashTable *used, VirtHptGuest *guest, unsigned int flags, AddFunc add, GError **error)
+{
+    g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags);
+
+    if (!xml)
+        return virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
+    return add(used, xml, error);
+}
+
+/* XML need not say what an image lies above: its header does.  To follow one that a guest wrote
+ * makes no more than one file count as used that is not. */
+static void
+addBelow(GHashTable *used)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iter;
+    gpointer path;
+
+    g_hash_table_iter_init(&iter, used);
+    while (g_hash_table_iter_next(&iter, &path, NULL))
+        g_ptr_array_add(paths, g_strdup(path));
+    for (guint i = 0; i < paths->len; i++) {
+        char *below = virtHptBackingRead(g_ptr_array_index(paths, i));
+
+        /* Each is looked at once: what goes in circles ends. */
+        if (below && g_hash_table_add(used, below))
+            g_ptr_array_add(paths, g_strdup(below));
+    }
+}
+
 static GHashTable *
 collectAll(VirtHptGuest *guest, AddFunc add, GError **error)
 {
-    const unsigned int flags[] = {0, VIR_DOMAIN_XML_INACTIVE};
     g_autoptr(GHashTable) used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(flags); i++) {
-        g_autoptr(VirtHptLibvirtString) xml = virDomainGetXMLDesc(guest->domain, flags[i]);
+    if (!addDomain(used, guest, 0, add, error) ||
+        !addDomain(used, guest, VIR_DOMAIN_XML_INACTIVE, add, error) ||
+        !addSnapshots(used, guest, add, error))
+        return NULL;
+    addBelow(used);
+    return g_steal_pointer(&used);
+}
 
-        if (!xml) {
-            virtHptLibvirtSetError(error, _("cannot query '%1$s'"), guest->name);
-            return NULL;
-        }
-        if (!add(used, xml, error))
-            return NULL;
-    }
-    return addSnapshots(used, guest, add, error) ? g_steal_pointer(&used) : NULL;
+/**
+ * virtHptUsesNow:
+ * @guest: a guest
+ * @error: set on failure
+ *
+ * Returns: (transfer full) (element-type utf8): a set of the files that the domain, as it is now,
+ *   needs for its disks; or %NULL
+ */
+GHashTable *
+virtHptUsesNow(VirtHptGuest *guest, GError **error)
+{
+    g_autoptr(GHashTable) used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    if (!addDomain(used, guest, 0, virtHptUsesAdd, error))
+        return NULL;
+    addBelow(used);
+    return g_steal_pointer(&used);
 }
 
 /**

@@ -14,6 +14,7 @@ GPtrArray *virtHptUsesTop(VirtHptGuest *guest, GError **error);
 GPtrArray *virtHptUsesOwn(VirtHptGuest *guest, GError **error);
 gboolean virtHptUsesHas(const GPtrArray *layers, const char *path);
 
+GHashTable *virtHptUsesNow(VirtHptGuest *guest, GError **error);
 GHashTable *virtHptUsesAll(VirtHptGuest *guest, GError **error);
 gboolean virtHptUsesAdd(GHashTable *used, const char *xml, GError **error);
 gboolean virtHptUsesAddNamed(GHashTable *named, const char *xml, GError **error);

@@ -4,10 +4,12 @@ a decision, needs; that the record of an earlier image is none of a snapshot's; 
 not ended by a key.
 Boots a guest under libvirt (root)."""
 
+import contextlib
 import signal
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from .libvirthost import HostError
 from .revertcase import RevertCase, change_recorded_table
 from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF
 from .support import BAD, COULD_NOT, GOOD, WARNINGS
@@ -38,6 +40,52 @@ class Delete(RevertCase):
         self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
         self.assert_went_back(count)
         self.assertIn(count, self.counts_on_disk())
+
+    def kill_delete(self, *options: str) -> None:
+        """Delete 'one', and kill that when libvirt has done it, and nothing was done since."""
+        process = self.start("snapshot-delete", NAME, "one", *options)
+        while process.poll() is None and self.phase() != "deleting":
+            pass
+        process.send_signal(signal.SIGSTOP)
+        try:
+            # Unless it was asked to already
+            with contextlib.suppress(HostError):
+                self.host.virsh("snapshot-delete", NAME, "one", "--metadata")
+            self.await_libvirt()
+        finally:
+            process.kill()
+            process.wait()
+        self.assertEqual(self.phase(), "deleting", self.said())
+        self.assertNotIn("one", self.snapshots())
+
+    def test_killed_delete_leaves_later_snapshots_what_they_are(self) -> None:
+        self.create("one")
+        count = self.create("two")
+        memory, before = self.memory_of("one"), self.domain_of("two")
+        self.kill_delete("--metadata")
+        self.expect(GOOD, "snapshot-list", NAME)
+        self.assertEqual((self.phase(), self.domain_of("two")), ("none", before))
+        self.assertTrue(memory.exists() and memory.with_name(f"{memory.name}.hpt").exists())
+        self.guest.console.wait_count()
+        self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
+        self.assert_went_back(count)
+
+    def test_killed_delete_is_completed(self) -> None:
+        self.create("one")
+        memory = self.memory_of("one")
+        self.kill_delete()
+        self.expect(GOOD, "snapshot-list", NAME)
+        self.assertEqual(self.phase(), "none")
+        self.assertFalse(memory.exists() or memory.with_name(f"{memory.name}.hpt").exists())
+        self.assert_alive()
+
+    def test_record_of_lost_memory_goes_with_the_snapshot(self) -> None:
+        self.create("one")
+        memory = self.memory_of("one")
+        memory.unlink()
+        self.expect(GOOD, "snapshot-delete", NAME, "one")
+        self.assertFalse(memory.with_name(f"{memory.name}.hpt").exists())
+        self.assert_alive()
 
     def test_base_of_a_later_snapshot_is_not_said_to_be_left(self) -> None:
         if REVERTS_ITSELF:
