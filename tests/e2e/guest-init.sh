@@ -86,15 +86,18 @@ disk() {
 
 # QEMU before 8.2 does not migrate the decrementer under TCG: a restored guest waits for a timer that
 # never fires.  A waking reader of the trace buffer is work for an interrupt, and powerpc raises that
-# by setting the decrementer; so a process that always runs, at the lowest priority, heals the clock.
-# Once a second only: a guest that is saved just between request and interrupt is not healed.
+# by setting the decrementer; so a process that always runs, at the lowest priority, heals the clock:
+# when a tenth of a second has passed without a tick (jiffies, the second line of schedstat).  Not otherwise: a
+# guest that is saved just between request and interrupt is not healed.
 heartbeat() {
     cat /tracing/trace_pipe > /dev/null &
-    last=
+    last='' before=''
     while read -r now _ < /proc/uptime; do
-        [ "${now%.*}" = "$last" ] && continue
-        last=${now%.*}
-        echo heartbeat > /tracing/trace_marker
+        [ "${now%?}" = "$last" ] && continue
+        last=${now%?}
+        { read -r _; read -r _ ticks; } < /proc/schedstat
+        [ "$ticks" = "$before" ] && echo heartbeat > /tracing/trace_marker
+        before=$ticks
     done
 }
 
