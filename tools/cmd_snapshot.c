@@ -75,7 +75,7 @@ openNamed(VirtHptTool *tool,
     return FALSE;
 }
 
-/* Whether a snapshot is recorded, in a stable word; takes a look at the descriptor alone. */
+/* Whether a snapshot is recorded, in a stable word */
 static const char *
 recordState(const VirtHptSnapshot *snapshot)
 {

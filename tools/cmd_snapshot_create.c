@@ -79,7 +79,8 @@ parseMemory(VirtHptTool *tool, const char *text, char **file, VirtHptExit *statu
 
         if (takeValue(part, "file", file) || takeValue(part, "snapshot", &snapshot))
             continue;
-        if (i > 0 || *part == '\0') {
+        /* As in virsh a path may stand anywhere */
+        if (*file || (i > 0 && *part != '/') || *part == '\0') {
             *status = virtHptToolUsage(tool, _("--memspec: '%s' is not understood"), part);
             return FALSE;
         }

@@ -69,8 +69,9 @@ resultJson(VirtHptTool *tool, const VirtHptSnapshot *snapshot, const VirtHptReve
     virtHptJsonAddBool(json, "running", result->running);
     virtHptJsonAddBool(json, "resume_first",
                        !virtHptCaptureCheckSpent(snapshot->guest->domain, NULL));
-    virtHptJsonAddBool(json, "proved", diff && virtHptDiffGetTotal(diff) == 0);
+    virtHptJsonAddBool(json, "proved", result->proved);
     virtHptJsonAddString(json, "state_before", result->aside);
+    virtHptJsonAddUint(json, "differing", diff ? virtHptDiffGetTotal(diff) : 0);
     virtHptJsonBeginArray(json, "differences");
     for (guint i = 0; diff && i < diff->differences->len; i++) {
         const VirtHptDifference *found = &g_array_index(diff->differences, VirtHptDifference, i);
@@ -246,6 +247,9 @@ run(VirtHptTool *tool, char **operands, const Options *options)
     if (options->recover) {
         if (operands[1] || options->current)
             return virtHptToolUsage(tool, _("--recover takes no snapshot"));
+        if (options->prove || options->noDryRun || options->discard || options->paused ||
+            options->running)
+            return virtHptToolUsage(tool, _("--recover takes no other option"));
         return recover(tool, operands[0]);
     }
     if (!virtHptToolCheckName(tool, operands, options->current, &status))

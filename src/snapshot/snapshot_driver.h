@@ -92,13 +92,16 @@ typedef enum {
  * VirtHptRevertResult:
  * @outcome: how it ended
  * @verdict: of the validation
- * @diff: of the recorded and the restored table, or %NULL where they were not compared
+ * @proved: whether the restored table was compared with the recorded one, and is the same; or that
+ *   neither guest has one
+ * @diff: of the two tables, or %NULL where they were not compared
  * @aside: where the state before is kept, or %NULL
  * @running: whether the guest runs now
  */
 typedef struct {
     VirtHptRevertOutcome outcome;
     VirtHptVerdict *verdict;
+    gboolean proved;
     VirtHptDiff *diff;
     char *aside;
     gboolean running;

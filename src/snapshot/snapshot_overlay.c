@@ -106,14 +106,20 @@ virtHptOverlayName(VirtHptOverlay *overlay, const char *beside, const char *labe
     g_autofree char *escaped = g_uri_escape_string(label, NULL, FALSE);
     g_autofree char *stem = g_strdup(beside);
     g_autofree char *path = NULL;
-    const char *name;
+    char *name;
 
     /* Of the name of a layer of an earlier revert, what that was named after */
     cutRevert(stem);
     path = g_strdup_printf("%s.%s", stem, escaped);
     name = strrchr(path, '/') + 1;
-    if (strlen(name) > NAME_MAX - REVERT_LENGTH)
-        path[name - path + NAME_MAX - REVERT_LENGTH] = '\0';
+    if (strlen(name) > NAME_MAX - REVERT_LENGTH) {
+        char *end = name + NAME_MAX - REVERT_LENGTH;
+
+        /* Not within a character */
+        while (end > name && (*end & 0xc0) == 0x80)
+            end--;
+        *end = '\0';
+    }
     g_free(overlay->path);
     overlay->path = g_strdup_printf("%s" REVERT "%08x", path, g_random_int());
 }

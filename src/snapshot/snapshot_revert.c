@@ -247,6 +247,7 @@ settle(Revert *revert, gboolean *same, GError **error)
     if (revert->options->prove &&
         !virtHptRevertProve(revert->snapshot, revert->options, &revert->result->diff, same, error))
         return FALSE;
+    revert->result->proved = revert->options->prove && *same;
     return !backend->settle || backend->settle(revert->snapshot, revert->journal, error);
 }
 

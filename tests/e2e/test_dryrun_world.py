@@ -5,6 +5,7 @@ Requires images of real guests (root), QEMU and libvirt."""
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -17,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from .support import CONTEXT, GOOD, copy, image
+from .support import CONTEXT, GOOD, WARNINGS, copy, image
 from .test_dryrun import DryRunTestCase, emulators
 
 # Of <linux/capability.h>
@@ -73,13 +74,13 @@ class World(DryRunTestCase):
         self.record = path.with_name("image.hpt")
         self.dry_run(GOOD, self.record)         # fills the cache
 
-    @contextmanager
-    def stopped(self) -> Iterator[Stopped]:
-        """A dry run that is stopped in its middle, and must pass when it goes on."""
+    def catch(self, *options: str) -> Stopped:
+        """A dry run whose libvirt is stopped in its middle."""
         for _ in range(20):
             others = set(emulators())
-            process = subprocess.Popen([CONTEXT.tool, "validate", "--level", "dry-run", self.record],
-                                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                [CONTEXT.tool, "validate", "--json", *options, self.record],
+                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
             found: list[int] = []
             while process.poll() is None and not found:
                 found = [pid for pid in set(emulators()) - others if is_qemu(pid)]
@@ -90,18 +91,42 @@ class World(DryRunTestCase):
                     os.kill(libvirt, signal.SIGSTOP)
                     time.sleep(0.1)
                 if libvirt and all(is_qemu(pid) for pid in found):
-                    break
+                    return Stopped(process, libvirt, found[0])
             process.kill()
-            process.wait()
-        else:
-            self.fail("no emulator of a dry run was seen")
+            process.communicate()
+        self.fail("no emulator of a dry run was seen")
+
+    @contextmanager
+    def stopped(self) -> Iterator[Stopped]:
+        """A dry run that is stopped in its middle, and must pass when it goes on."""
+        run = self.catch("--level", "dry-run")
         try:
-            yield Stopped(process, libvirt, found[0])
-            os.kill(libvirt, signal.SIGCONT)
-            self.assertEqual(0, process.wait(30))
+            yield run
+            os.kill(run.libvirt, signal.SIGCONT)
+            self.assertEqual(0, run.process.wait(30))
         finally:
-            process.kill()
-            process.wait()
+            run.process.kill()
+            run.process.communicate()
+
+    def assert_timeout(self, run: Stopped) -> None:
+        """It is ended at its deadline, says so, and leaves nothing."""
+        try:
+            out, _ = run.process.communicate(timeout=30)
+        finally:
+            run.process.kill()
+        self.assertEqual(run.process.returncode, WARNINGS)
+        self.assertIn(("dry-run-timeout", "not-checked"),
+                      [(fact["code"], fact["result"]) for fact in json.loads(out)["facts"]])
+        self.assert_nothing_left()
+
+    def test_libvirt_that_stands_still_is_ended(self) -> None:
+        self.assert_timeout(self.catch("--timeout", "2"))
+
+    def test_qemu_that_stands_still_is_ended(self) -> None:
+        run = self.catch("--timeout", "2")
+        os.kill(run.qemu, signal.SIGSTOP)
+        os.kill(run.libvirt, signal.SIGCONT)
+        self.assert_timeout(run)
 
     def test_account_owns_nothing(self) -> None:
         with self.stopped() as run:

@@ -148,11 +148,14 @@ class Snapshot(SnapshotCase):
         layer = self.guest.disk.with_name(f"{NAME}.options,{next(NUMBERS)}")
         self.create("options", "--live", "--atomic", "--description", "less < more & all",
                     "--diskspec", "vda,snapshot=external,driver=qcow2,stype=file,file="
-                    + str(layer).replace(",", ",,"))
+                    + str(layer).replace(",", ",,"),
+                    "--memspec", f"snapshot=external,{self.guest.disk.with_name('options.mem')}")
         root = ElementTree.fromstring(self.host.virsh("snapshot-dumpxml", NAME, "options"))
         self.assertEqual(root.findtext("description"), "less < more & all")
         self.assertEqual(root.find("disks/disk/driver").get("type"), "qcow2")
         self.assertEqual(self.current_disk(), layer)
+        self.assertEqual(self.memory_of("options").name, "options.mem")
+        self.addCleanup(self.memory_of("options").unlink)
         self.expect(GOOD, "snapshot-validate", NAME, "options")
         self.assert_alive()
 

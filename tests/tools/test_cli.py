@@ -98,7 +98,10 @@ class CommandLine(virthpt.Case):
                       ["inspect", "a", "-c"], ["help", "frobnicate"], ["help", "-x"],
                       ["help", "--frobnicate"], ["help", "inspect", "check"],
                       ["inspect", "--quiet=yes", "a"], ["--quiet=yes", "inspect", "a"],
-                      ["extract", "--force=no", "-o", "x", "a"], ["INSPECT", "a"], [""]):
+                      ["extract", "--force=no", "-o", "x", "a"], ["INSPECT", "a"], [""],
+                      ["snapshot-revert", "--recover", "x", "y"],
+                      ["snapshot-revert", "--recover", "x", "--prove"],
+                      ["snapshot-revert", "--recover", "x", "--paused"]):
             with self.subTest(words):
                 done = self.run_program(*words)
                 self.assertEqual((done.returncode, done.stdout), (USAGE, b""))
