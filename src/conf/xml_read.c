@@ -71,6 +71,22 @@ virtHptXmlRequire(const xmlNode *parent, const char *name, const char *origin, G
 }
 
 /**
+ * virtHptXmlDrop:
+ * @parent: an element
+ * @name: name of a child that it may have, which goes
+ */
+void
+virtHptXmlDrop(xmlNode *parent, const char *name)
+{
+    xmlNode *child = virtHptXmlChild(parent, name);
+
+    if (child) {
+        xmlUnlinkNode(child);
+        xmlFreeNode(child);
+    }
+}
+
+/**
  * virtHptXmlFindDisk:
  * @devices: a domain's <devices>
  * @target: a disk, as the domain's XML names it ('vda')

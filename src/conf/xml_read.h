@@ -21,6 +21,8 @@ xmlNode *virtHptXmlRequire(const xmlNode *parent,
                            const char *origin,
                            GError **error);
 
+void virtHptXmlDrop(xmlNode *parent, const char *name);
+
 xmlNode *virtHptXmlFindDisk(const xmlNode *devices, const char *target);
 char *virtHptXmlGetAttribute(xmlNode *node, const char *name);
 gboolean virtHptXmlReadText(xmlNode *node,

@@ -426,8 +426,7 @@ virtHptChainJudge(const VirtHptSnapshot *snapshot, VirtHptVerdict *verdict, Virt
 {
     g_autoptr(GArray) seen = g_array_new(FALSE, FALSE, sizeof(struct stat));
     g_autoptr(xmlDoc) saved = readSaved(snapshot);
-    const xmlNode *root = snapshot->doc ? xmlDocGetRootElement(snapshot->doc) : NULL;
-    xmlNode *disks = root ? virtHptXmlChild(root, "disks") : NULL;
+    xmlNode *first = snapshot->doc ? virtHptSnapshotFirstDisk(snapshot->doc) : NULL;
     Chain chain = {
         .snapshot = snapshot,
         .saved = saved,
@@ -438,8 +437,7 @@ virtHptChainJudge(const VirtHptSnapshot *snapshot, VirtHptVerdict *verdict, Virt
         .ok = TRUE,
     };
 
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
-         disk = virtHptXmlNext(disk->next, "disk")) {
+    for (xmlNode *disk = first; disk; disk = virtHptXmlNext(disk->next, "disk")) {
         g_autofree char *target = virtHptXmlGetAttribute(disk, "name");
         g_autofree char *kind = virtHptXmlGetAttribute(disk, "snapshot");
 

@@ -29,9 +29,8 @@ static GPtrArray *
 layersOf(const VirtHptSnapshot *snapshot)
 {
     GPtrArray *layers = g_ptr_array_new_with_free_func(g_free);
-    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
 
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+    for (xmlNode *disk = virtHptSnapshotFirstDisk(snapshot->doc); disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         gboolean block;
         char *layer = virtHptDiskSource(disk, &block);

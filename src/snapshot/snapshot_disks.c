@@ -48,6 +48,35 @@ virtHptDomainFirstDisk(const xmlDoc *domain)
 }
 
 /**
+ * virtHptSnapshotXmlParse:
+ * @xml: XML of a snapshot, which holds one or two domains, or of a domain
+ * @origin: what it is of, for messages
+ * @error: set on failure: what virtHptXmlParse() sets
+ *
+ * Returns: (transfer full): the document, or %NULL
+ */
+xmlDoc *
+virtHptSnapshotXmlParse(const char *xml, const char *origin, GError **error)
+{
+    return virtHptXmlParse(xml, strlen(xml), 2 * VIRT_HPT_XML_DOMAIN_MAX, origin, error);
+}
+
+/**
+ * virtHptSnapshotFirstDisk:
+ * @snapshot: a snapshot's XML
+ *
+ * Returns: (transfer none): the first <disk> of its <disks>, what it made of a disk, from where
+ *   virtHptXmlNext() goes on, or %NULL
+ */
+xmlNode *
+virtHptSnapshotFirstDisk(const xmlDoc *snapshot)
+{
+    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot), "disks");
+
+    return disks ? virtHptXmlChild(disks, "disk") : NULL;
+}
+
+/**
  * virtHptDiskSource:
  * @disk: a <disk>, or a <backingStore>
  * @block: (out): whether it is a device

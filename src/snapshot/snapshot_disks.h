@@ -13,6 +13,8 @@ G_BEGIN_DECLS
 
 xmlDoc *virtHptGuestReadDomain(VirtHptGuest *guest, unsigned int flags, GError **error);
 xmlNode *virtHptDomainFirstDisk(const xmlDoc *domain);
+xmlDoc *virtHptSnapshotXmlParse(const char *xml, const char *origin, GError **error);
+xmlNode *virtHptSnapshotFirstDisk(const xmlDoc *snapshot);
 gboolean virtHptDiskIsOwn(xmlNode *disk);
 char *virtHptDiskSource(const xmlNode *disk, gboolean *block);
 

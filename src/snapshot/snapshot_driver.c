@@ -15,10 +15,8 @@
 
 #include "conf/xml_read.h"
 #include "snapshot/snapshot_chain.h"
+#include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_driver.h"
-
-/* A snapshot's XML holds one or two domains */
-#define SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
 
 static const VirtHptBackend *const backends[] = {
     &virtHptBackendExternal,
@@ -71,7 +69,7 @@ snapshotNew(VirtHptGuest *guest, virDomainSnapshot *handle, GError **error)
         virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), snapshot->name);
         return NULL;
     }
-    snapshot->doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, snapshot->name, error);
+    snapshot->doc = virtHptSnapshotXmlParse(xml, snapshot->name, error);
     if (!snapshot->doc)
         return NULL;
     root = xmlDocGetRootElement(snapshot->doc);

@@ -239,9 +239,7 @@ checkLibvirtReverts(const VirtHptSnapshot *snapshot, const char *target, GError 
 static gboolean
 externalPlan(const VirtHptSnapshot *snapshot, VirtHptJournal *journal, GError **error)
 {
-    xmlNode *disks = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "disks");
-
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+    for (xmlNode *disk = virtHptSnapshotFirstDisk(snapshot->doc); disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         g_autofree char *target = virtHptXmlGetAttribute(disk, "name");
         g_autofree char *kind = virtHptXmlGetAttribute(disk, "snapshot");

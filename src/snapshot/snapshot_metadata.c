@@ -17,11 +17,10 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_metadata.h"
 #include "snapshot/snapshot_uses.h"
 
-/* A snapshot's XML holds one or two domains */
-#define SNAPSHOT_XML_MAX ((gsize)32 * 1024 * 1024)
 #define ORIGIN "domainsnapshot"
 
 /* A snapshot that is there for a moment: when it goes, no snapshot is the current one */
@@ -131,7 +130,7 @@ virtHptMetadataCurrent(const VirtHptJournal *journal)
 static char *
 nameOf(const char *xml, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
+    g_autoptr(xmlDoc) doc = virtHptSnapshotXmlParse(xml, ORIGIN, error);
     xmlNode *name =
         doc ? virtHptXmlRequire(xmlDocGetRootElement(doc), "name", ORIGIN, error) : NULL;
     g_autoptr(xmlChar) text = name ? xmlNodeGetContent(name) : NULL;
@@ -187,35 +186,23 @@ setText(xmlNode *node, const char *text)
     xmlNodeSetContent(node, (const xmlChar *)text);
 }
 
-static void
-drop(xmlNode *parent, const char *name)
-{
-    xmlNode *node = virtHptXmlChild(parent, name);
-
-    if (node) {
-        xmlUnlinkNode(node);
-        xmlFreeNode(node);
-    }
-}
-
 /* A snapshot of nothing, made of another's XML @xml: libvirt asks for a domain in it. */
 static char *
 formatNobody(const char *xml, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
+    g_autoptr(xmlDoc) doc = virtHptSnapshotXmlParse(xml, ORIGIN, error);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     xmlNode *name = root ? virtHptXmlRequire(root, "name", ORIGIN, error) : NULL;
     xmlNode *state = name ? virtHptXmlRequire(root, "state", ORIGIN, error) : NULL;
-    xmlNode *disks = state ? virtHptXmlChild(root, "disks") : NULL;
 
     if (!state)
         return NULL;
     setText(name, NOBODY);
     setText(state, "shutoff");
-    drop(root, "parent");
-    drop(root, "memory");
-    drop(root, "revertDisks");
-    for (xmlNode *disk = disks ? virtHptXmlChild(disks, "disk") : NULL; disk;
+    virtHptXmlDrop(root, "parent");
+    virtHptXmlDrop(root, "memory");
+    virtHptXmlDrop(root, "revertDisks");
+    for (xmlNode *disk = virtHptSnapshotFirstDisk(doc); disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         setText(disk, "");
         xmlSetProp(disk, (const xmlChar *)"snapshot", (const xmlChar *)"no");
@@ -306,7 +293,7 @@ takeParent(xmlDoc *before, const xmlDoc *now)
     xmlNode *parent = virtHptXmlChild(xmlDocGetRootElement(now), "parent");
     xmlNode *copy = parent ? xmlDocCopyNode(parent, before, 1) : NULL;
 
-    drop(root, "parent");
+    virtHptXmlDrop(root, "parent");
     if (copy)
         xmlAddChild(root, copy);
 }
@@ -331,8 +318,8 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
         return TRUE;
     if (!now)
         return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), name);
-    before = virtHptXmlParse(xml, strlen(xml), SNAPSHOT_XML_MAX, ORIGIN, error);
-    after = before ? virtHptXmlParse(now, strlen(now), SNAPSHOT_XML_MAX, ORIGIN, error) : NULL;
+    before = virtHptSnapshotXmlParse(xml, ORIGIN, error);
+    after = before ? virtHptSnapshotXmlParse(now, ORIGIN, error) : NULL;
     if (!after)
         return FALSE;
     takeParent(before, after);

@@ -208,17 +208,6 @@ addSource(xmlNode *parent, gboolean block, const char *path)
     setAttribute(addChild(parent, "source"), block ? "dev" : "file", path);
 }
 
-static void
-dropChild(xmlNode *parent, const char *name)
-{
-    xmlNode *child = virtHptXmlChild(parent, name);
-
-    if (child) {
-        xmlUnlinkNode(child);
-        xmlFreeNode(child);
-    }
-}
-
 /* Puts the overlay in the place of the base, which becomes its backing store with all that the
  * base itself lies above.  Where layers were merged since, the disk was on another image than the
  * base, and what that lay above says nothing: libvirt finds it out. */
@@ -237,7 +226,7 @@ editDisk(xmlNode *disk, const VirtHptOverlay *overlay)
         xmlFreeNode(below);
         below = NULL;
     }
-    dropChild(disk, "source");
+    virtHptXmlDrop(disk, "source");
     setAttribute(disk, "type", "file");
     if (!driver) {
         driver = addChild(disk, "driver");

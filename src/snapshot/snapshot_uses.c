@@ -15,9 +15,6 @@
 #include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_uses.h"
 
-/* A snapshot's XML holds one or two domains */
-#define XML_MAX ((gsize)32 * 1024 * 1024)
-
 static char *
 fileOf(const xmlNode *disk)
 {
@@ -132,7 +129,7 @@ addSources(GHashTable *used, xmlNode *root)
 gboolean
 virtHptUsesAdd(GHashTable *used, const char *xml, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domain", error);
+    g_autoptr(xmlDoc) doc = virtHptSnapshotXmlParse(xml, "domain", error);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     xmlNode *inner[] = {NULL, NULL};
 
@@ -165,7 +162,7 @@ virtHptUsesAdd(GHashTable *used, const char *xml, GError **error)
 gboolean
 virtHptUsesAddNamed(GHashTable *named, const char *xml, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domain", error);
+    g_autoptr(xmlDoc) doc = virtHptSnapshotXmlParse(xml, "domain", error);
 
     if (!doc)
         return FALSE;
@@ -300,7 +297,7 @@ GPtrArray *
 virtHptUsesBases(const char *xml, GError **error)
 {
     g_autoptr(GPtrArray) bases = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domainsnapshot", error);
+    g_autoptr(xmlDoc) doc = virtHptSnapshotXmlParse(xml, "domainsnapshot", error);
     xmlNode *domain = doc ? virtHptXmlChild(xmlDocGetRootElement(doc), "domain") : NULL;
     xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
 
@@ -331,7 +328,7 @@ virtHptUsesBases(const char *xml, GError **error)
 gboolean
 virtHptUsesAddRemovable(GPtrArray *layers, const char *xml, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virtHptXmlParse(xml, strlen(xml), XML_MAX, "domainsnapshot", error);
+    g_autoptr(xmlDoc) doc = virtHptSnapshotXmlParse(xml, "domainsnapshot", error);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     xmlNode *disks = NULL;
 
