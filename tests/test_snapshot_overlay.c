@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,6 +63,66 @@ testEdit(void)
 
     g_assert_no_error(error);
     g_assert_cmpstr(edited, ==, after);
+}
+
+/* The disk was on a layer that was merged since into the base */
+static void
+testMerged(void)
+{
+    static const char before[] =
+        "<domain><devices><disk type='file'><driver name='qemu' type='qcow2'/>"
+        "<source file='/i/merged'/><backingStore type='file'><format type='raw'/>"
+        "<source file='/i/base'/></backingStore><target dev='vda'/></disk></devices></domain>";
+    static const char after[] =
+        "<domain><devices><disk type=\"file\"><driver name=\"qemu\" type=\"qcow2\"/>"
+        "<target dev=\"vda\"/><source file=\"/i/new\"/><backingStore type=\"file\">"
+        "<format type=\"raw\"/><source file=\"/i/base\"/></backingStore></disk></devices></domain>";
+    g_autoptr(GPtrArray) overlays = newOverlays("vda", "/i/base", "raw", "/i/new");
+    g_autoptr(GError) error = NULL;
+    g_autofree char *xml = virtHptOverlayEditDomain(before, overlays, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(xml, ==, after);
+}
+
+/* Each revert would make it longer, until no file system takes it */
+static void
+testNameStays(void)
+{
+    g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", "/i/a.b", "raw", FALSE);
+    g_autofree char *first = NULL;
+
+    virtHptOverlayName(overlay, "/i/a.b", "one");
+    first = g_strdup(overlay->path);
+    for (guint i = 0; i < 3; i++) {
+        g_autofree char *before = g_strdup(overlay->path);
+
+        virtHptOverlayName(overlay, before, "two");
+    }
+    g_assert_true(g_str_has_prefix(first, "/i/a.b.one.revert-"));
+    g_assert_true(g_str_has_prefix(overlay->path, "/i/a.b.two.revert-"));
+    g_assert_cmpuint(strlen(overlay->path), ==, strlen(first));
+}
+
+/* It stands in XML, which takes no half of a character */
+static void
+testLongName(void)
+{
+    for (guint shift = 0; shift < 3; shift++) {
+        g_autoptr(VirtHptOverlay) overlay = virtHptOverlayNew("vda", "/i/a", "raw", FALSE);
+        g_autoptr(GString) beside = g_string_new("/i/");
+        g_autofree char *name = NULL;
+
+        for (guint i = 0; i < shift; i++)
+            g_string_append_c(beside, 'x');
+        while (beside->len < NAME_MAX)
+            g_string_append(beside, "\342\202\254");
+        virtHptOverlayName(overlay, beside->str, "one");
+        name = g_path_get_basename(overlay->path);
+        g_assert_cmpuint(strlen(name), <=, NAME_MAX);
+        g_assert_cmpuint(strlen(name), >, NAME_MAX - 3);
+        g_assert_true(g_utf8_validate(name, -1, NULL));
+    }
 }
 
 static void
@@ -188,6 +249,7 @@ testJournal(void)
 {
     static const char *const malformed[] = {
         "[revert]\nphase=dancing\n",
+        "[revert]\nphase=deleting\nsnapshot=s\ndoomed=/i/a.hpt;i/a;\n",
         "[revert]\nphase=restoring\nsnapshot=s\nstopped=1:2:3:/i/a;\n",
         "[revert]\nphase=restoring\nsnapshot=s\nstopped=1:2:3:4:5:i/a;\n",
     };
@@ -218,6 +280,7 @@ testJournal(void)
     g_ptr_array_add(written->stopped, virtHptFileMarkNew("/i/later"));
     virtHptJournalAddMade(written, "/i/new", VIRT_HPT_LAYER_SIZE_UNKNOWN);
     g_ptr_array_add(written->kept, g_strdup("/i/2;3"));
+    g_ptr_array_add(written->doomed, g_strdup("/i/gone.hpt"));
     g_ptr_array_unref(written->overlays);
     written->overlays = newOverlays("vda", "/i/a", "raw", "/i/1;2");
     g_assert_true(virtHptJournalEnter(written, &guest, VIRT_HPT_PHASE_RESTORING, &error));
@@ -246,6 +309,8 @@ testJournal(void)
     g_assert_false(virtHptFileMarkIsSame(mark));
     g_assert_cmpuint(read->kept->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(read->kept, 0), ==, "/i/2;3");
+    g_assert_cmpuint(read->doomed->len, ==, 1);
+    g_assert_cmpstr(g_ptr_array_index(read->doomed, 0), ==, "/i/gone.hpt");
     g_assert_cmpuint(read->overlays->len, ==, 1);
     overlay = g_ptr_array_index(read->overlays, 0);
     g_assert_cmpstr(overlay->base, ==, "/i/a");
@@ -326,6 +391,9 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/snapshot/overlay/takes-the-place-of-its-base", testEdit);
+    g_test_add_func("/snapshot/overlay/lies-on-a-merged-base-once", testMerged);
+    g_test_add_func("/snapshot/overlay/name-does-not-grow", testNameStays);
+    g_test_add_func("/snapshot/overlay/long-name-is-whole-text", testLongName);
     g_test_add_func("/snapshot/overlay/needs-its-disk", testNoDisk);
     g_test_add_func("/snapshot/overlay/takes-no-name-that-is-taken", testReserve);
     g_test_add_func("/snapshot/overlay/runs-no-program-from-the-path", testPath);
