@@ -35,6 +35,8 @@ checkPaths(const VirtHptJournal *journal)
     }
     for (guint i = 0; i < journal->kept->len; i++)
         g_assert_true(g_path_is_absolute(g_ptr_array_index(journal->kept, i)));
+    for (guint i = 0; i < journal->doomed->len; i++)
+        g_assert_true(g_path_is_absolute(g_ptr_array_index(journal->doomed, i)));
 }
 
 int
