@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 import unittest
 from contextlib import contextmanager
@@ -196,6 +197,11 @@ class TapResult(unittest.TestResult):
     def __init__(self) -> None:
         super().__init__()
         self.number = 0
+        self.began = 0.0
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self.began = time.monotonic()
 
     @staticmethod
     def name(test: unittest.TestCase) -> str:
@@ -204,7 +210,8 @@ class TapResult(unittest.TestResult):
 
     def _line(self, state: str, test: unittest.TestCase, more: str = "") -> None:
         self.number += 1
-        print(f"{state} {self.number} - {self.name(test)}{more}", flush=True)
+        print(f"{state} {self.number} - {self.name(test)}{more}\n"
+              f"# after {time.monotonic() - self.began:.1f} s", flush=True)
 
     def _failed(self, test: unittest.TestCase, error: Any) -> None:
         self._line("not ok", test)
