@@ -350,6 +350,21 @@ class Revert(RevertCase):
         self.assertEqual((self.guest.state(), self.phase()), ("running", "none"), self.said())
         self.assert_alive()
 
+    def test_who_looks_waits_for_nobody_and_who_changes_is_refused(self) -> None:
+        self.create("target")
+        process = self.stop_in_commit()
+        try:
+            for command in ("snapshot-list", "snapshot-info", "snapshot-validate"):
+                self.expect(GOOD, command, NAME, *(["target"] if command != "snapshot-list" else []))
+            for command in ("snapshot-create-as", "snapshot-revert", "snapshot-delete"):
+                result = self.expect(COULD_NOT, command, NAME, "target")
+                self.assertIn("another virt-hpt works on", result.err)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(120), GOOD, self.said())
+        self.assertEqual(self.phase(), "none")
+        self.assert_alive()
+
     def test_state_before_stays_where_a_killed_reverts_guest_is_gone(self) -> None:
         self.create("target")
         process = self.stop_in_commit()

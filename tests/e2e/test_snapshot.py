@@ -78,6 +78,26 @@ class Snapshot(SnapshotCase):
         self.expect(GOOD, "snapshot-revert", NAME, "plain", "--prove")
         self.assert_alive()
 
+    def test_snapshot_that_cannot_be_recorded_stands(self) -> None:
+        memory = self.guest.disk.with_name(f"{NAME}.unrecorded.mem")
+        inway = memory.with_name(f"{memory.name}.hpt")
+        inway.write_text("somebody's", encoding="utf-8")
+        self.addCleanup(inway.unlink, missing_ok=True)
+        self.guest.console.settle()
+        layer = self.guest.disk.with_name(f"{NAME}.unrecorded.{next(NUMBERS)}")
+        result = self.expect(WARNINGS, "snapshot-create-as", NAME, "unrecorded", "--json", "--memspec",
+                             memory, "--diskspec", f"vda,file={layer}")
+        self.assertEqual((result.json()["memory"], result.json()["record"]), (str(memory), None))
+        self.assertIn(str(inway), result.json()["record_error"])
+        self.assertEqual(self.snapshots(), ["unrecorded"])
+        self.assertEqual(inway.read_text(encoding="utf-8"), "somebody's")
+        inway.unlink()
+        self.expect(GOOD, "record", memory)
+        self.expect(GOOD, "snapshot-revert", NAME, "unrecorded", "--prove")
+        self.assert_alive()
+        self.expect(GOOD, "snapshot-delete", NAME, "unrecorded")
+        self.assertFalse(memory.exists() or inway.exists())
+
     def test_guest_goes_to_one_snapshot_and_then_to_a_later_one(self) -> None:
         first = self.create("one")
         self.guest.console.wait_count(4)
