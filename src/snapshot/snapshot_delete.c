@@ -101,7 +101,7 @@ removeFile(const char *path, GError **error)
     return FALSE;
 }
 
-/* Unless another snapshot has them by now */
+/* Unless another snapshot has them by now.  Memory that is no file, such as a device, stays. */
 static gboolean
 removeDoomed(VirtHptGuest *guest,
              const VirtHptJournal *journal,
@@ -119,7 +119,7 @@ removeDoomed(VirtHptGuest *guest,
         g_autoptr(GError) local = NULL;
         struct stat st;
 
-        if (lstat(path, &st) == 0 &&
+        if (lstat(path, &st) == 0 && (path != image || S_ISREG(st.st_mode)) &&
             !(path == image ? removeFile(path, &local) : virtHptRecordDelete(path, &local)))
             virtHptRevertWarn(options, _("'%1$s' of snapshot '%2$s' is left: %3$s"), path,
                               journal->snapshot, local->message);
