@@ -71,6 +71,9 @@ static const guint32 program[] = {0xe8850000, 0x38840001, 0xf8850000, 0x4bfffff4
 
 #define WAIT_SECONDS 60
 
+/* Linux arch/powerpc/include/asm/reg.h */
+#define PVR_POWER9 0x4e
+
 /* POWER9 and later: the HPT format of ISA 3.0 inside */
 gboolean
 hostIsArch300(void)
@@ -92,6 +95,31 @@ gboolean
 hostIsRadix(void)
 {
     return cpuinfoHas(": Radix");
+}
+
+/*
+ * Whether its kernel says that hash guests run beside a host or guests that use radix: POWER9
+ * before 2.02 cannot have both on a core (Linux arch/powerpc/kvm/book3s_hv.c
+ * kvmppc_hash_v3_possible()). QEMU 7.2 emulates 2.0, QEMU 10 emulates 2.2.
+ */
+gboolean
+hostMixesMmus(void)
+{
+    static const char mark[] = "(pvr ";
+    g_autofree char *text = NULL;
+    const char *pvr;
+    char *end;
+    guint64 chip;
+    guint64 revision;
+
+    g_assert_true(g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL));
+    pvr = strstr(text, mark);
+    g_assert_nonnull(pvr);
+    chip = g_ascii_strtoull(pvr + strlen(mark), &end, 16);
+    revision = g_ascii_strtoull(end, NULL, 16);
+    if (chip != PVR_POWER9)
+        return TRUE;
+    return (revision & 0xfff) >= ((revision & 0xe000) == 0x2000 ? 0x101 : 0x202);
 }
 
 /* Whether the host is a guest itself, whose VMs are nested ones */

@@ -41,6 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostVm, hostVmFree)
 gboolean hostIsArch300(void);
 gboolean hostIsRadix(void);
 gboolean hostIsGuest(void);
+gboolean hostMixesMmus(void);
 
 int hostVmAllocate(HostVm *vm, guint order);
 int hostVmConfigureMmu(HostVm *vm, guint64 flags, guint64 processTable);
