@@ -15,6 +15,9 @@
 
 #include "text.h"
 
+/* How long who only looks waits for what libvirt does with the domain, in seconds */
+#define LOOK_PATIENCE 10
+
 /**
  * virtHptToolSay:
  * @message: what a user should know while a command runs
@@ -137,6 +140,7 @@ virtHptToolOpenGuest(const VirtHptTool *tool,
     const VirtHptRevertOptions options = {
         .say = virtHptToolSay,
         .hold = virtHptToolHold,
+        .patience = access == VIRT_HPT_ACCESS_LOOK ? LOOK_PATIENCE : 0,
         .opaque = (gpointer)tool,
     };
     VirtHptRecovery recovery;

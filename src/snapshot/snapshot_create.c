@@ -86,6 +86,11 @@ checkMemory(const char *path, GError **error)
     }
     if (stat(path, &st) < 0 || (S_ISREG(st.st_mode) && st.st_size == 0))
         return TRUE;
+    if (!S_ISREG(st.st_mode)) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
+                    _("'%1$s' is there and is no file: choose another place with --memspec"), path);
+        return FALSE;
+    }
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_EXISTS,
                 _("'%1$s' exists already: remove it, or choose another with --memspec"), path);
     return FALSE;

@@ -18,6 +18,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "snapshot/snapshot_backing.h"
 #include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_location.h"
 #include "snapshot/snapshot_metadata.h"
@@ -41,53 +42,141 @@ layersOf(const VirtHptSnapshot *snapshot)
     return layers;
 }
 
-/* Whether the domain's disks lie no more above the layers that the snapshot made.  After a revert
- * they do not, and libvirt before 9.9.0, which was not told, could not merge anything. */
+/* Whether the domain's disks, which lie on @now, lie no more above the layers that the snapshot
+ * made. After a revert they do not, and libvirt before 9.9.0, which was not told, could not merge
+ * anything.
+ */
 static gboolean
-isAbandoned(const VirtHptSnapshot *snapshot, const GPtrArray *layers)
+isAbandoned(const GPtrArray *layers, GHashTable *now)
 {
-    g_autoptr(GHashTable) used = NULL;
-
-    if (snapshot->guest->revertsExternal)
-        return FALSE;
-    /* In doubt libvirt is asked to do it, and says why it cannot. */
-    used = virtHptUsesNow(snapshot->guest, NULL);
-    for (guint i = 0; used && i < layers->len; i++) {
-        if (g_hash_table_contains(used, g_ptr_array_index(layers, i)))
+    for (guint i = 0; i < layers->len; i++) {
+        if (g_hash_table_contains(now, g_ptr_array_index(layers, i)))
             return FALSE;
     }
-    return used != NULL;
+    return TRUE;
 }
 
-/* Path of its record, also where the image that this was made of is lost; or %NULL */
-static char *
-recordOf(const VirtHptSnapshot *snapshot)
+/* What a merge of layers removes, and what it writes to: the layers, and what they lie above */
+static GPtrArray *
+changedByMerge(const GPtrArray *layers)
 {
-    g_autoptr(VirtHptRecord) record = virtHptSnapshotFindRecord(snapshot, NULL);
-    g_autofree char *beside = g_strconcat(snapshot->image, VIRT_HPT_RECORD_SUFFIX, NULL);
+    GPtrArray *changed = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < layers->len; i++) {
+        const char *layer = g_ptr_array_index(layers, i);
+        char *below = virtHptBackingRead(layer);
+
+        g_ptr_array_add(changed, g_strdup(layer));
+        if (below)
+            g_ptr_array_add(changed, below);
+    }
+    return changed;
+}
+
+static gboolean
+isAmong(const GPtrArray *files, const char *path)
+{
+    for (guint i = 0; i < files->len; i++) {
+        if (virtHptBackingIsFile(g_ptr_array_index(files, i), path))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* (transfer none): an image of @used that lies on what a merge of the layers would change, and that
+ * the domain is not on now, so that libvirt before 9.9.0 does not know of it; or %NULL */
+static const char *
+findBranch(const GPtrArray *layers, GHashTable *now, GHashTable *used)
+{
+    g_autoptr(GPtrArray) changed = changedByMerge(layers);
+    GHashTableIter iter;
+    gpointer path;
+
+    g_hash_table_iter_init(&iter, used);
+    while (g_hash_table_iter_next(&iter, &path, NULL)) {
+        g_autofree char *below = g_hash_table_contains(now, path) ? NULL : virtHptBackingRead(path);
+
+        if (below && isAmong(changed, below))
+            return path;
+    }
+    return NULL;
+}
+
+/* Whether libvirt is not to merge the snapshot's layers, and is only to forget it */
+static gboolean
+mustForget(const VirtHptSnapshot *snapshot,
+           const GPtrArray *layers,
+           GHashTable *used,
+           const VirtHptRevertOptions *tell,
+           gboolean *forget,
+           GError **error)
+{
+    g_autoptr(GHashTable) now = NULL;
+    const char *branch = NULL;
+
+    *forget = FALSE;
+    if (snapshot->guest->revertsExternal)
+        return TRUE;
+    now = virtHptUsesNow(snapshot->guest, error);
+    if (!now)
+        return FALSE;
+    *forget = isAbandoned(layers, now);
+    if (!*forget)
+        branch = findBranch(layers, now, used);
+    if (!branch)
+        return TRUE;
+    *forget = TRUE;
+    virtHptRevertSay(
+        tell,
+        _("the disk layers of snapshot '%1$s' stay and are not merged: '%2$s', which another snapshot needs, lies on them"),
+        snapshot->name, branch);
+    return TRUE;
+}
+
+static gboolean
+isAbsent(const char *path)
+{
     struct stat st;
 
-    if (!record && lstat(snapshot->image, &st) < 0 && errno == ENOENT)
-        record = virtHptRecordOpen(beside, NULL);
+    return lstat(path, &st) < 0 && errno == ENOENT;
+}
+
+/* Path of its record, also where the image that this was made of is lost; or %NULL, with @error set
+ * where there is one that cannot be read */
+static char *
+recordOf(const VirtHptSnapshot *snapshot, GError **error)
+{
+    g_autofree char *beside = g_strconcat(snapshot->image, VIRT_HPT_RECORD_SUFFIX, NULL);
+    g_autoptr(VirtHptRecord) record = NULL;
+
+    if (!isAbsent(snapshot->image))
+        record = virtHptSnapshotFindRecord(snapshot, error);
+    else if (!isAbsent(beside))
+        record = virtHptRecordOpen(beside, error);
     return record ? g_strdup(record->path) : NULL;
 }
 
+/* What is to be done once libvirt has done it; @record: (nullable) */
 static VirtHptJournal *
-plan(const VirtHptSnapshot *snapshot, gboolean keepFiles, gboolean forget, GError **error)
+plan(const VirtHptSnapshot *snapshot,
+     const char *record,
+     gboolean keepFiles,
+     gboolean forget,
+     GError **error)
 {
     g_autoptr(VirtHptJournal) journal = virtHptJournalNew(snapshot->name);
+    g_autoptr(VirtHptWatch) watch = virtHptWatchNew();
 
     if (forget &&
         !virtHptMetadataRememberOthers(snapshot->guest, snapshot->name, journal->snapshots, error))
         return NULL;
-    if (!keepFiles) {
-        /* A record that cannot be read stays. */
-        char *record = recordOf(snapshot);
-
-        if (record)
-            g_ptr_array_add(journal->doomed, record);
-        g_ptr_array_add(journal->doomed, g_strdup(snapshot->image));
-    }
+    if (keepFiles)
+        return g_steal_pointer(&journal);
+    if (record)
+        g_ptr_array_add(journal->doomed, g_strdup(record));
+    g_ptr_array_add(journal->doomed, g_strdup(snapshot->image));
+    if (virtHptWatchAdd(watch, snapshot->image, NULL))
+        virtHptWatchMark(watch, journal->files);
     return g_steal_pointer(&journal);
 }
 
@@ -101,7 +190,16 @@ removeFile(const char *path, GError **error)
     return FALSE;
 }
 
-/* Unless another snapshot has them by now.  Memory that is no file, such as a device, stays. */
+/* Whether the memory is the one that was to go, or is gone, as some versions of libvirt remove it
+ */
+static gboolean
+isDoomed(const VirtHptJournal *journal, const char *image)
+{
+    return isAbsent(image) ||
+           (journal->files->len > 0 && virtHptFileMarkIsSame(g_ptr_array_index(journal->files, 0)));
+}
+
+/* Memory that is no file, such as a device, stays, and so does what another snapshot has by now. */
 static gboolean
 removeDoomed(VirtHptGuest *guest,
              const VirtHptJournal *journal,
@@ -112,17 +210,29 @@ removeDoomed(VirtHptGuest *guest,
     const GPtrArray *doomed = journal->doomed;
     const char *image = doomed->len > 0 ? g_ptr_array_index(doomed, doomed->len - 1) : NULL;
 
-    if (!named)
-        return FALSE;
-    for (guint i = 0; image && !g_hash_table_contains(named, image) && i < doomed->len; i++) {
+    if (!named || !image)
+        return named != NULL;
+    if (g_hash_table_contains(named, image) || !isDoomed(journal, image)) {
+        virtHptRevertSay(options,
+                         _("'%1$s' stays: it is not, or not only, the memory of snapshot '%2$s'"),
+                         image, journal->snapshot);
+        return TRUE;
+    }
+    for (guint i = 0; i < doomed->len; i++) {
         const char *path = g_ptr_array_index(doomed, i);
         g_autoptr(GError) local = NULL;
         struct stat st;
 
-        if (lstat(path, &st) == 0 && (path != image || S_ISREG(st.st_mode)) &&
-            !(path == image ? removeFile(path, &local) : virtHptRecordDelete(path, &local)))
+        if (lstat(path, &st) < 0 || (path == image && !S_ISREG(st.st_mode)))
+            continue;
+        if (!(path == image ? removeFile(path, &local) : virtHptRecordDelete(path, &local)))
             virtHptRevertWarn(options, _("'%1$s' of snapshot '%2$s' is left: %3$s"), path,
                               journal->snapshot, local->message);
+        else if (journal->found)
+            virtHptRevertSay(
+                options,
+                _("the deletion of snapshot '%1$s' of '%2$s' was interrupted: removed '%3$s'"),
+                journal->snapshot, guest->name, path);
     }
     return TRUE;
 }
@@ -150,55 +260,47 @@ virtHptDeleteFinish(VirtHptGuest *guest,
 
     if (!handle && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
         return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), journal->snapshot);
+    /* Nothing was done. */
+    if (handle)
+        return virtHptJournalRemove(guest, error);
     if (!virtHptMetadataPutBackOthers(guest, journal->snapshots, &local)) {
         if (virConnectIsAlive(guest->connection) != 1) {
             g_propagate_error(error, g_steal_pointer(&local));
             return FALSE;
         }
-        virtHptRevertWarn(options,
-                          _("the snapshots of '%1$s' are not all as they were before: %2$s"),
-                          guest->name, local->message);
+        virtHptRevertWarn(options, "%s", local->message);
     }
-    return (handle || removeDoomed(guest, journal, options, error)) &&
-           virtHptJournalRemove(guest, error);
+    return removeDoomed(guest, journal, options, error) && virtHptJournalRemove(guest, error);
 }
 
-/* Of @files, those that are there and that nobody uses */
+/* What is still there of a snapshot that is gone, its layers, memory and record, and used by nobody
+ */
 static GPtrArray *
-findUnused(const GPtrArray *files, GHashTable *used)
+findLeft(VirtHptGuest *guest, const GPtrArray *layers, const char *image, const char *record)
 {
     GPtrArray *left = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) used = virtHptUsesAll(guest, NULL);
+    g_autoptr(GHashTable) named = virtHptUsesNamed(guest, NULL);
+    const char *own[] = {image, record};
 
-    for (guint i = 0; i < files->len; i++) {
-        const char *path = g_ptr_array_index(files, i);
-        struct stat st;
+    for (gsize i = 0; named && i < G_N_ELEMENTS(own); i++) {
+        if (own[i] && !isAbsent(own[i]) && !g_hash_table_contains(named, image))
+            g_ptr_array_add(left, g_strdup(own[i]));
+    }
+    for (guint i = 0; used && i < layers->len; i++) {
+        const char *layer = g_ptr_array_index(layers, i);
 
-        if (lstat(path, &st) == 0 && !g_hash_table_contains(used, path))
-            g_ptr_array_add(left, g_strdup(path));
+        if (!isAbsent(layer) && !g_hash_table_contains(used, layer))
+            g_ptr_array_add(left, g_strdup(layer));
     }
     return left;
-}
-
-/* A snapshot's memory, its record, and the disk layers that were made for it */
-static GPtrArray *
-filesOf(const VirtHptSnapshot *snapshot, const GPtrArray *layers)
-{
-    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
-    char *record = recordOf(snapshot);
-
-    g_ptr_array_add(files, g_strdup(snapshot->image));
-    if (record)
-        g_ptr_array_add(files, record);
-    for (guint i = 0; i < layers->len; i++)
-        g_ptr_array_add(files, g_strdup(g_ptr_array_index(layers, i)));
-    return files;
 }
 
 /**
  * virtHptSnapshotDelete:
  * @snapshot: a snapshot of a locked guest
  * @keepFiles: whether libvirt shall only forget it
- * @tell: whom to tell what is not as it should be; no more of it is used
+ * @tell: whom to tell what should be known; no more of it is used
  * @left: (out) (transfer full) (element-type utf8): files of it that are still there and that
  *   neither the domain nor another snapshot uses
  * @error: set on failure: %VIRT_HPT_ERROR_FAILED also where an earlier revert is not decided
@@ -218,10 +320,10 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
     VirtHptGuest *guest = snapshot->guest;
     g_autoptr(VirtHptJournal) journal = NULL;
     g_autoptr(GPtrArray) layers = NULL;
-    g_autoptr(GPtrArray) files = NULL;
     g_autoptr(GHashTable) used = NULL;
+    g_autofree char *record = NULL;
     g_autoptr(GError) local = NULL;
-    gboolean forget;
+    gboolean forget = keepFiles;
 
     /* What a revert that waits for a decision would go back to needs all that is there. */
     if (!virtHptSnapshotHasImage(snapshot, error) || !virtHptRevertIsDecided(guest, error))
@@ -230,10 +332,15 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
     if (!used)
         return FALSE;
     layers = layersOf(snapshot);
-    /* The record is found by the image, which is gone afterwards. */
-    files = filesOf(snapshot, layers);
-    forget = keepFiles || isAbandoned(snapshot, layers);
-    journal = plan(snapshot, keepFiles, forget, error);
+    if (!forget && !mustForget(snapshot, layers, used, tell, &forget, error))
+        return FALSE;
+    /* It is found by the image, which is gone afterwards. */
+    record = recordOf(snapshot, &local);
+    if (local && !keepFiles)
+        virtHptRevertWarn(tell, _("the record of snapshot '%1$s' is left: %2$s"), snapshot->name,
+                          local->message);
+    g_clear_error(&local);
+    journal = plan(snapshot, record, keepFiles, forget, error);
     if (!journal || !virtHptJournalEnter(journal, guest, VIRT_HPT_PHASE_DELETING, error))
         return FALSE;
     if (virDomainSnapshotDelete(snapshot->handle,
@@ -247,6 +354,6 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
         virtHptRevertWarn(
             tell, _("snapshot '%1$s' is deleted, and the next command removes what is left: %2$s"),
             snapshot->name, local->message);
-    *left = findUnused(files, used);
+    *left = findLeft(guest, layers, snapshot->image, record);
     return TRUE;
 }

@@ -60,6 +60,7 @@ typedef enum {
  * @say: called with what a user should know, or %NULL
  * @hold: called when it is no time to be interrupted any more, or %NULL: the guest is going to be
  *   off, and has to come back
+ * @patience: how long to wait for what libvirt does with the domain, in seconds; 0: for an hour
  * @warned: (nullable): set to %TRUE where that was a warning: something is not as it should be
  * @opaque: passed to @progress and @say
  */
@@ -71,6 +72,7 @@ typedef struct {
     VirtHptProgressFunc progress;
     VirtHptSayFunc say;
     void (*hold)(void);
+    guint patience;
     gboolean *warned;
     gpointer opaque;
 } VirtHptRevertOptions;

@@ -311,18 +311,33 @@ externalRevert(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
-/* (transfer container): those of disks that @domain has: some may have been plugged for a time only
- */
-static GPtrArray *
-overlaysOf(const xmlNode *domain, const GPtrArray *overlays)
+/* (transfer full): the image of a disk of a <domain> or <inactiveDomain>, or %NULL */
+static char *
+imageOf(const xmlNode *domain, const char *target)
 {
-    xmlNode *devices = virtHptXmlChild(domain, "devices");
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
+    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
+    gboolean block;
+
+    return disk ? virtHptDiskSource(disk, &block) : NULL;
+}
+
+/* (transfer container): those of disks that the definition has as well, which is @inactive, or
+ * %NULL where it is that of the guest itself: some may have been plugged for a time only, in the
+ * place of another perhaps */
+static GPtrArray *
+overlaysOf(const VirtHptSnapshot *snapshot, const xmlNode *inactive, const GPtrArray *overlays)
+{
+    const xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot->doc), "domain");
     GPtrArray *own = g_ptr_array_new();
 
-    for (guint i = 0; devices && i < overlays->len; i++) {
+    for (guint i = 0; i < overlays->len; i++) {
         VirtHptOverlay *overlay = g_ptr_array_index(overlays, i);
+        g_autofree char *live = imageOf(domain, overlay->target);
+        g_autofree char *defined = imageOf(inactive, overlay->target);
 
-        if (virtHptXmlFindDisk(devices, overlay->target))
+        if (!inactive ||
+            (defined && (g_strcmp0(defined, live) == 0 || g_strcmp0(defined, overlay->base) == 0)))
             g_ptr_array_add(own, overlay);
     }
     return own;
@@ -342,7 +357,7 @@ redefineDomain(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
 
     if (!domain)
         return FALSE;
-    overlays = overlaysOf(domain, journal->overlays);
+    overlays = overlaysOf(snapshot, inactive, journal->overlays);
     xmlNodeSetName(domain, (const xmlChar *)"domain");
     before = virtHptXmlFormatNode(domain, error);
     if (inactive)

@@ -72,8 +72,8 @@ typedef struct {
  * @prove: whether its table is to be compared with the recorded one before
  * @id: libvirt's id of the snapshot's guest once that is restored, or -1
  * @boot: (nullable): the host's boot id when it was
- * @files: (element-type VirtHptFileMark): what was validated: the image, then the
- *   layers of its disks; none where that cannot be told
+ * @files: (element-type VirtHptFileMark): what was validated, or is to be deleted: the image, then
+ *   the layers of its disks; none where that cannot be told
  * @stopped: (element-type VirtHptFileMark): what must not change while the guest is off, see
  *   virtHptStoppedNote()
  * @overlays: (element-type VirtHptOverlay): disk layers to be made for it

@@ -11,12 +11,15 @@
 
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <glib/gi18n-lib.h>
 
 #include "conf/xml_read.h"
+#include "full-write.h"
 #include "snapshot/snapshot_disks.h"
 #include "snapshot/snapshot_metadata.h"
 #include "snapshot/snapshot_uses.h"
@@ -285,25 +288,54 @@ virtHptMetadataRememberOthers(VirtHptGuest *guest,
     return ok;
 }
 
-/* Takes the parent of @now, which may be another than before, or none. */
+/* Puts what @before says of the domain in the place of what @now says of it. */
 static void
-takeParent(xmlDoc *before, const xmlDoc *now)
+takeDomains(xmlDoc *now, const xmlDoc *before)
 {
-    xmlNode *root = xmlDocGetRootElement(before);
-    xmlNode *parent = virtHptXmlChild(xmlDocGetRootElement(now), "parent");
-    xmlNode *copy = parent ? xmlDocCopyNode(parent, before, 1) : NULL;
+    static const char *const names[] = {"domain", "inactiveDomain"};
+    xmlNode *root = xmlDocGetRootElement(now);
 
-    virtHptXmlDrop(root, "parent");
-    if (copy)
-        xmlAddChild(root, copy);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(before), names[i]);
+        xmlNode *copy = domain ? xmlDocCopyNode(domain, now, 1) : NULL;
+
+        if (copy) {
+            virtHptXmlDrop(root, names[i]);
+            xmlAddChild(root, copy);
+        }
+    }
 }
 
+/* Whether both are of the same snapshot: names come again */
 static gboolean
-putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
+isSameSnapshot(const xmlDoc *a, const xmlDoc *b)
 {
-    g_autofree char *name = nameOf(xml, error);
-    g_autoptr(virDomainSnapshot) there =
-        name ? virDomainSnapshotLookupByName(guest->domain, name, 0) : NULL;
+    xmlNode *first = virtHptXmlChild(xmlDocGetRootElement(a), "creationTime");
+    xmlNode *second = virtHptXmlChild(xmlDocGetRootElement(b), "creationTime");
+    g_autoptr(xmlChar) x = first ? xmlNodeGetContent(first) : NULL;
+    g_autoptr(xmlChar) y = second ? xmlNodeGetContent(second) : NULL;
+
+    return x && y && xmlStrEqual(x, y);
+}
+
+/* Whether the images that the guest's disks were on are still there; else libvirt merged them */
+static gboolean
+areBasesThere(const char *xml)
+{
+    g_autoptr(GPtrArray) bases = virtHptUsesBases(xml, NULL);
+
+    for (guint i = 0; bases && i < bases->len; i++) {
+        if (!g_file_test(g_ptr_array_index(bases, i), G_FILE_TEST_EXISTS))
+            return FALSE;
+    }
+    return bases != NULL;
+}
+
+/* Puts back what @xml says of the domain, if the snapshot of @name is still that one */
+static gboolean
+putBackOther(VirtHptGuest *guest, const char *name, const char *xml, GError **error)
+{
+    g_autoptr(virDomainSnapshot) there = virDomainSnapshotLookupByName(guest->domain, name, 0);
     g_autoptr(VirtHptLibvirtString) now =
         there ? virDomainSnapshotGetXMLDesc(there, VIR_DOMAIN_SNAPSHOT_XML_SECURE) : NULL;
     g_autoptr(virDomainSnapshot) redefined = NULL;
@@ -311,8 +343,8 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
     g_autoptr(xmlDoc) after = NULL;
     g_autofree char *text = NULL;
 
-    if (!name || (now && g_str_equal(now, xml)))
-        return name != NULL;
+    if (now && g_str_equal(now, xml))
+        return TRUE;
     /* Somebody deleted it meanwhile. */
     if (!there && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT)
         return TRUE;
@@ -322,8 +354,10 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
     after = before ? virtHptSnapshotXmlParse(now, ORIGIN, error) : NULL;
     if (!after)
         return FALSE;
-    takeParent(before, after);
-    text = virtHptXmlFormatNode(xmlDocGetRootElement(before), error);
+    if (!isSameSnapshot(before, after) || !areBasesThere(xml))
+        return TRUE;
+    takeDomains(after, before);
+    text = virtHptXmlFormatNode(xmlDocGetRootElement(after), error);
     if (!text)
         return FALSE;
     redefined =
@@ -333,6 +367,45 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
     return TRUE;
 }
 
+/* (transfer full): path of a file in the guest's part of the state directory that holds @xml, or
+ * %NULL */
+static char *
+keepXml(const VirtHptGuest *guest, const char *name, const char *xml)
+{
+    g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+    g_autofree char *file = g_strconcat(escaped, ".snapshot.xml", NULL);
+    int fd =
+        openat(guest->stateDir, file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    gsize length = strlen(xml);
+    gboolean ok = fd >= 0 && (gsize)full_write(fd, xml, (gssize)length) == length;
+
+    if (fd >= 0)
+        close(fd);
+    return ok ? g_build_filename(guest->statePath, file, NULL) : NULL;
+}
+
+/* Adds to @failures what to do about a snapshot that could not be put back. */
+static void
+addFailure(GString *failures,
+           const VirtHptGuest *guest,
+           const char *name,
+           const char *xml,
+           const GError *why)
+{
+    g_autofree char *path = keepXml(guest, name, xml);
+    g_autofree char *domain = g_shell_quote(guest->name);
+    g_autofree char *file = path ? g_shell_quote(path) : NULL;
+
+    if (failures->len > 0)
+        g_string_append(failures, "; ");
+    g_string_append_printf(
+        failures,
+        path
+            ? _("libvirt says of snapshot '%1$s' that it was made on other disk images than it was (%2$s): virsh snapshot-create --redefine %3$s %4$s")
+            : _("libvirt says of snapshot '%1$s' that it was made on other disk images than it was (%2$s)"),
+        name, why->message, domain, file);
+}
+
 /**
  * virtHptMetadataPutBackOthers:
  * @guest: a locked guest
@@ -340,16 +413,32 @@ putBackOther(VirtHptGuest *guest, const char *xml, GError **error)
  * @error: set on failure
  *
  * libvirt 9.0.0 takes the layers of a snapshot that it is told to forget for merged, and says of
- * later ones that they were made on what lies below: it is made to say what is true again.
+ * later ones that they were made on what lies below: it is made to say what is true again.  Where
+ * it cannot, what it should say is kept in a file, which the message names.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
 virtHptMetadataPutBackOthers(VirtHptGuest *guest, const GPtrArray *others, GError **error)
 {
+    g_autoptr(GString) failures = g_string_new(NULL);
+
     for (guint i = 0; i < others->len; i++) {
-        if (!putBackOther(guest, g_ptr_array_index(others, i), error))
+        const char *xml = g_ptr_array_index(others, i);
+        g_autoptr(GError) local = NULL;
+        g_autofree char *name = nameOf(xml, &local);
+
+        if (name && putBackOther(guest, name, xml, &local))
+            continue;
+        /* It is tried again when libvirt is there again. */
+        if (!name || virConnectIsAlive(guest->connection) != 1) {
+            g_propagate_error(error, g_steal_pointer(&local));
             return FALSE;
+        }
+        addFailure(failures, guest, name, xml, local);
     }
-    return TRUE;
+    if (failures->len == 0)
+        return TRUE;
+    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED, "%s", failures->str);
+    return FALSE;
 }

@@ -274,7 +274,7 @@ recoverJournal(VirtHptGuest *guest,
     };
 
     /* libvirt goes on with what it was asked for, whoever asked. */
-    if (!virtHptGuestAwaitJob(guest, JOB_TIME, error))
+    if (!virtHptGuestAwaitJob(guest, options->patience ? options->patience : JOB_TIME, error))
         return FALSE;
     /* Not before: that may take long, and the guest was not touched by us. */
     if (options->hold && journal->phase != VIRT_HPT_PHASE_PREPARING &&

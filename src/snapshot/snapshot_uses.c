@@ -100,18 +100,24 @@ following(xmlNode *node, const xmlNode *root)
     return node == root ? NULL : node->next;
 }
 
-/* A snapshot's memory is named as a disk's image is; a domain's has no file. */
+/* A snapshot's memory is named as a disk's image is; a domain's has no file.  Network interfaces
+ * have names of devices as well, which are no paths. */
 static void
 addSources(GHashTable *used, xmlNode *root)
 {
+    static const char *const attributes[] = {"file", "dev"};
+
     for (xmlNode *node = root; node; node = following(node, root)) {
         gboolean source =
             node->type == XML_ELEMENT_NODE && (xmlStrEqual(node->name, (const xmlChar *)"source") ||
                                                xmlStrEqual(node->name, (const xmlChar *)"memory"));
-        char *path = source ? virtHptXmlGetAttribute(node, "file") : NULL;
 
-        if (path)
-            g_hash_table_add(used, path);
+        for (gsize i = 0; source && i < G_N_ELEMENTS(attributes); i++) {
+            g_autofree char *path = virtHptXmlGetAttribute(node, attributes[i]);
+
+            if (path && g_path_is_absolute(path))
+                g_hash_table_add(used, g_steal_pointer(&path));
+        }
     }
 }
 

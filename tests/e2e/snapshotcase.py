@@ -8,6 +8,7 @@ import itertools
 import re
 import subprocess
 import time
+import unittest
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,6 +68,14 @@ class Metadata:
 
 class SnapshotCase(TestCase):
     """A test with the shared guest running, without snapshots before and after."""
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        """A test that failed may leave a guest that stands still: the next one has another."""
+        failed = len(result.failures + result.errors) if result else 0
+        super().run(result)
+        if result and len(result.failures + result.errors) > failed:
+            shared_guest().destroy()
+        return result
 
     def setUp(self) -> None:
         super().setUp()

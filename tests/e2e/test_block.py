@@ -12,7 +12,7 @@ from pathlib import Path
 from .guest import Config, make_disk
 from .libvirthost import LibvirtGuest
 from .snapshotcase import REVERTS_ITSELF, shared_host, virt_hpt
-from .support import GOOD, UNSUPPORTED, TestCase
+from .support import COULD_NOT, GOOD, UNSUPPORTED, TestCase
 
 NAME = "block"
 
@@ -42,6 +42,28 @@ class Block(TestCase):
         root = ElementTree.fromstring(self.guest.host.virsh("dumpxml", NAME))
         sources = root.find("devices/disk").iter("source")
         return [source.get("file") or source.get("dev") for source in sources]
+
+    def test_layer_on_a_device_is_not_said_to_be_unused(self) -> None:
+        image = self.work / "layer"
+        with open(image, "wb") as file:
+            file.truncate(64 << 20)
+        device = Path(subprocess.run(["losetup", "--find", "--show", image], check=True,
+                                     capture_output=True, text=True).stdout.strip())
+        self.addCleanup(subprocess.run, ["losetup", "--detach", device], check=True)
+        self.addCleanup(self.guest.destroy)
+        memory = self.layer.with_suffix(".mem")
+        result = virt_hpt("snapshot-create-as", NAME, "target", "--memspec", memory, "--diskspec",
+                          f"vda,stype=block,driver=qcow2,file={device}")
+        self.assertEqual(result.code, GOOD, result)
+        self.assertEqual(self.layers()[0], str(device))
+        result = virt_hpt("snapshot-delete", NAME, "target", "--json")
+        self.assertIn(result.code, (GOOD, COULD_NOT), result)
+        if result.code == GOOD:
+            self.assertFalse(memory.exists())
+            self.assertFalse(set(result.json()["left"]) & set(self.layers()), result)
+        else:
+            self.assertTrue(memory.exists())
+            self.assertEqual(self.layers()[0], str(device))
 
     def test_new_layer_lies_beside_the_one_of_the_snapshot(self) -> None:
         devices = set(Path("/dev").iterdir())

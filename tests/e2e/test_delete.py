@@ -5,14 +5,27 @@ not ended by a key.
 Boots a guest under libvirt (root)."""
 
 import contextlib
+import hashlib
+import re
 import signal
+import subprocess
+import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from .libvirthost import HostError
 from .revertcase import RevertCase, change_recorded_table
-from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF
+from .snapshotcase import NAME, NUMBERS, REVERTS_ITSELF, STATE
 from .support import BAD, COULD_NOT, GOOD, WARNINGS
+
+
+def digest(image: Path) -> str:
+    """Of the contents that a guest sees on an image."""
+    out = subprocess.run(["qemu-img", "convert", "-U", "-O", "raw", image, f"{image}.raw"], check=False)
+    content = Path(f"{image}.raw").read_bytes()
+    Path(f"{image}.raw").unlink()
+    assert out.returncode == 0
+    return hashlib.sha256(content).hexdigest()
 
 
 class Delete(RevertCase):
@@ -79,6 +92,105 @@ class Delete(RevertCase):
         self.assertFalse(memory.exists() or memory.with_name(f"{memory.name}.hpt").exists())
         self.assert_alive()
 
+    def journal_of_delete(self, *options: str) -> str:
+        """Delete 'one'; returns what the journal said meanwhile."""
+        process = self.start("snapshot-delete", NAME, "one", *options)
+        while process.poll() is None and self.phase() != "deleting":
+            pass
+        process.send_signal(signal.SIGSTOP)
+        text = self.journal.read_text(encoding="utf-8")
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(120), GOOD, self.said())
+        return text
+
+    @property
+    def journal(self) -> Path:
+        """The guest's journal."""
+        return STATE / self.guest.uuid / "journal"
+
+    def test_stale_journal_changes_no_snapshot_of_the_same_name(self) -> None:
+        self.create("one")
+        self.create("two")
+        stale = self.journal_of_delete("--metadata")
+        self.host.virsh("snapshot-delete", NAME, "two", "--metadata")
+        time.sleep(1)           # creation times are seconds
+        self.guest.console.settle()
+        self.host.virsh("snapshot-create-as", NAME, "two",
+                        "--memspec", self.guest.disk.with_name(f"{NAME}.second-two.mem"),
+                        "--diskspec", f"vda,file={self.guest.disk}.two.{next(NUMBERS)}")
+        before = self.metadata()
+        self.journal.write_text(stale, encoding="utf-8")
+        self.expect(GOOD, "snapshot-list", NAME)
+        self.assertEqual((self.phase(), self.metadata()), ("none", before))
+
+    def test_stale_journal_removes_no_other_memory(self) -> None:
+        self.create("one")
+        memory = self.memory_of("one")
+        stale = self.journal_of_delete()
+        memory.write_text("another", encoding="utf-8")
+        self.journal.write_text(stale, encoding="utf-8")
+        result = self.expect(GOOD, "snapshot-list", NAME)
+        self.assertIn(f"'{memory}' stays", result.err)
+        self.assertEqual((self.phase(), memory.read_text(encoding="utf-8")), ("none", "another"))
+
+    def test_what_libvirt_does_not_take_back_is_kept_in_a_file(self) -> None:
+        if REVERTS_ITSELF:
+            # libvirt says nothing wrong
+            return
+        for name in ("one", "two", "three"):
+            self.create(name)
+        before = {name: self.domain_of(name) for name in ("two", "three")}
+        self.kill_delete("--metadata")
+        # As if it were another domain's
+        text = self.journal.read_text(encoding="utf-8")
+        at = text.index("snapshots=")
+        self.journal.write_text(text[:at] + text[at:].replace(
+            self.guest.uuid, "00000000-0000-4000-8000-000000000000", 1), encoding="utf-8")
+        result = self.expect(GOOD, "snapshot-list", NAME)
+        kept = re.search(r"snapshot-create --redefine 'snapshot' '([^']+)'", result.err)
+        self.assertIsNotNone(kept, result.err)
+        self.assertTrue(Path(kept[1]).exists())
+        other = "three" if "two" in Path(kept[1]).name else "two"
+        self.assertEqual(self.domain_of(other), before[other])
+        Path(kept[1]).unlink()
+        self.assertEqual(self.phase(), "none")
+
+    def assert_revertible(self, name: str, count: int) -> None:
+        """A snapshot is what it was."""
+        self.expect(GOOD, "snapshot-validate", NAME, name)
+        self.guest.console.wait_count()
+        self.expect(GOOD, "snapshot-revert", NAME, name, "--prove")
+        self.assert_went_back(count)
+
+    def test_snapshots_of_another_branch_stay(self) -> None:
+        """libvirt before 9.9.0 merges the branch that the guest is on, and knows of no other."""
+        self.create("zero")
+        self.create("one")
+        count = self.create("two")
+        base = self.base_of("two")
+        self.expect(GOOD, "snapshot-revert", NAME, "one")
+        self.assert_alive()
+        result = self.expect(GOOD, "snapshot-delete", NAME, "zero")
+        if not REVERTS_ITSELF:
+            self.assertIn("are not merged", result.err)
+        self.assertTrue(base.exists())
+        self.assert_revertible("two", count)
+
+    def test_snapshot_above_a_revert_stays(self) -> None:
+        self.create("zero")
+        self.create("one")
+        self.expect(GOOD, "snapshot-revert", NAME, "zero")
+        self.assert_alive()
+        count = self.create("three")
+        self.expect(GOOD, "snapshot-revert", NAME, "one")
+        self.assert_alive()
+        below = digest(self.base_of("three"))
+        result = self.expect(GOOD, "snapshot-delete", NAME, "zero")
+        if not REVERTS_ITSELF:
+            self.assertIn("are not merged", result.err)
+        self.assertEqual(digest(self.base_of("three")), below)
+        self.assert_revertible("three", count)
+
     def test_record_of_lost_memory_goes_with_the_snapshot(self) -> None:
         self.create("one")
         memory = self.memory_of("one")
@@ -119,6 +231,8 @@ class Delete(RevertCase):
 
     def test_nothing_is_deleted_while_a_revert_waits_for_a_decision(self) -> None:
         self.create("target")
+        # What is saved now is restored
+        self.guest.console.settle()
         disk, before = self.current_disk(), self.metadata()
         record = self.memory_of("target").with_name(f"{self.memory_of('target').name}.hpt")
         change_recorded_table(record)

@@ -465,6 +465,22 @@ class Revert(RevertCase):
         self.assertNotIn("vdb", persistent)
         self.assertIn(str(self.current_disk()), persistent)
 
+    def test_disk_plugged_in_the_place_of_a_defined_one_does_not_stay(self) -> None:
+        self.addCleanup(self.back_to_the_first_disk)
+        for name, way in (("plugged", "--live"), ("defined", "--config")):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", self.work / name, "8M"],
+                           check=True)
+            self.host.virsh("attach-disk", NAME, self.work / name, "vdb", "--targetbus", "virtio",
+                            "--driver", "qemu", "--subdriver", "qcow2", way)
+        self.create("target", "--memspec", f"file={self.work}/target.mem",
+                    "--diskspec", f"vda,file={self.work}/layer",
+                    "--diskspec", f"vdb,file={self.work}/plugged.target")
+        before = self.host.virsh("domblklist", NAME, "--inactive").split()[-1]
+        self.expect(GOOD, "snapshot-revert", NAME, "target", "--prove")
+        self.assert_alive()
+        if not REVERTS_ITSELF:
+            self.assertEqual(self.host.virsh("domblklist", NAME, "--inactive").split()[-1], before)
+
     def test_full_disk_for_the_new_layer_leaves_the_guest_running(self) -> None:
         self.addCleanup(self.back_to_the_first_disk)
         with small_disk(self.work / "small", "32m") as small:
