@@ -281,6 +281,7 @@ testJournal(void)
     virtHptJournalAddMade(written, "/i/new", VIRT_HPT_LAYER_SIZE_UNKNOWN);
     g_ptr_array_add(written->kept, g_strdup("/i/2;3"));
     g_ptr_array_add(written->doomed, g_strdup("/i/gone.hpt"));
+    written->created = G_GINT64_CONSTANT(1) << 40;
     g_ptr_array_unref(written->overlays);
     written->overlays = newOverlays("vda", "/i/a", "raw", "/i/1;2");
     g_assert_true(virtHptJournalEnter(written, &guest, VIRT_HPT_PHASE_RESTORING, &error));
@@ -309,6 +310,7 @@ testJournal(void)
     g_assert_false(virtHptFileMarkIsSame(mark));
     g_assert_cmpuint(read->kept->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(read->kept, 0), ==, "/i/2;3");
+    g_assert_cmpint(read->created, ==, written->created);
     g_assert_cmpuint(read->doomed->len, ==, 1);
     g_assert_cmpstr(g_ptr_array_index(read->doomed, 0), ==, "/i/gone.hpt");
     g_assert_cmpuint(read->overlays->len, ==, 1);

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 char *virtHptBackingResolve(const char *backing, const char *above);
 char *virtHptBackingRead(const char *path);
+gboolean virtHptBackingIsKnown(const char *path);
 gboolean virtHptBackingIsFile(const char *a, const char *b);
 
 G_END_DECLS

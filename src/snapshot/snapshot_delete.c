@@ -42,77 +42,75 @@ layersOf(const VirtHptSnapshot *snapshot)
     return layers;
 }
 
-/* Whether the domain's disks, which lie on @now, lie no more above the layers that the snapshot
- * made. After a revert they do not, and libvirt before 9.9.0, which was not told, could not merge
+/* Whether the domain's disks, which lie on @now, all lie above the layers that the snapshot made.
+ * After a revert they do not, and libvirt before 9.9.0, which was not told, could not merge
  * anything.
  */
 static gboolean
-isAbandoned(const GPtrArray *layers, GHashTable *now)
+isBelow(const GPtrArray *layers, GHashTable *now)
 {
     for (guint i = 0; i < layers->len; i++) {
-        if (g_hash_table_contains(now, g_ptr_array_index(layers, i)))
+        if (!g_hash_table_contains(now, g_ptr_array_index(layers, i)))
             return FALSE;
     }
     return TRUE;
 }
 
-/* What a merge of layers removes, and what it writes to: the layers, and what they lie above */
-static GPtrArray *
-changedByMerge(const GPtrArray *layers)
+/* (transfer full): the image of a disk, or its name, that is not among what the domain is on @now;
+ * or %NULL.  @domain: (nullable): a <domain> or <inactiveDomain> */
+static char *
+findElsewhere(const xmlNode *domain, GHashTable *now)
 {
-    GPtrArray *changed = g_ptr_array_new_with_free_func(g_free);
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
 
-    for (guint i = 0; i < layers->len; i++) {
-        const char *layer = g_ptr_array_index(layers, i);
-        char *below = virtHptBackingRead(layer);
+    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        xmlNode *target = virtHptXmlChild(disk, "target");
+        gboolean block;
+        g_autofree char *image = virtHptDiskSource(disk, &block);
 
-        g_ptr_array_add(changed, g_strdup(layer));
-        if (below)
-            g_ptr_array_add(changed, below);
-    }
-    return changed;
-}
-
-static gboolean
-isAmong(const GPtrArray *files, const char *path)
-{
-    for (guint i = 0; i < files->len; i++) {
-        if (virtHptBackingIsFile(g_ptr_array_index(files, i), path))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* (transfer none): an image of @used that lies on what a merge of the layers would change, and that
- * the domain is not on now, so that libvirt before 9.9.0 does not know of it; or %NULL */
-static const char *
-findBranch(const GPtrArray *layers, GHashTable *now, GHashTable *used)
-{
-    g_autoptr(GPtrArray) changed = changedByMerge(layers);
-    GHashTableIter iter;
-    gpointer path;
-
-    g_hash_table_iter_init(&iter, used);
-    while (g_hash_table_iter_next(&iter, &path, NULL)) {
-        g_autofree char *below = g_hash_table_contains(now, path) ? NULL : virtHptBackingRead(path);
-
-        if (below && isAmong(changed, below))
-            return path;
+        if (virtHptDiskIsOwn(disk) && !(image && g_hash_table_contains(now, image)))
+            return image ? g_steal_pointer(&image)
+                         : (target ? virtHptXmlGetAttribute(target, "dev") : g_strdup("?"));
     }
     return NULL;
 }
 
-/* Whether libvirt is not to merge the snapshot's layers, and is only to forget it */
+/* The same of the definition and of all snapshots but @name; @error is set where it is not known */
+static char *
+findBranch(VirtHptGuest *guest, const char *name, GHashTable *now, GError **error)
+{
+    static const char *const domains[] = {"domain", "inactiveDomain"};
+    g_autoptr(GPtrArray) snapshots = virtHptSnapshotList(guest, error);
+    g_autoptr(xmlDoc) definition =
+        snapshots ? virtHptGuestReadDomain(guest, VIR_DOMAIN_XML_INACTIVE, error) : NULL;
+    char *found = definition ? findElsewhere(xmlDocGetRootElement(definition), now) : NULL;
+
+    for (guint i = 0; definition && !found && i < snapshots->len; i++) {
+        const VirtHptSnapshot *other = g_ptr_array_index(snapshots, i);
+        const xmlNode *root = xmlDocGetRootElement(other->doc);
+
+        for (gsize j = 0; !found && j < G_N_ELEMENTS(domains); j++) {
+            if (!g_str_equal(other->name, name))
+                found = findElsewhere(virtHptXmlChild(root, domains[j]), now);
+        }
+    }
+    return found;
+}
+
+/* Whether libvirt is not to merge the snapshot's layers, and is only to forget it.  Before 9.9.0 it
+ * knows of no reverts, and so of no branch but the one that the domain is on: what it merges
+ * another snapshot may lie on.  So all others have to be on that branch. */
 static gboolean
 mustForget(const VirtHptSnapshot *snapshot,
            const GPtrArray *layers,
-           GHashTable *used,
            const VirtHptRevertOptions *tell,
            gboolean *forget,
            GError **error)
 {
     g_autoptr(GHashTable) now = NULL;
-    const char *branch = NULL;
+    g_autofree char *branch = NULL;
+    g_autoptr(GError) local = NULL;
 
     *forget = FALSE;
     if (snapshot->guest->revertsExternal)
@@ -120,15 +118,20 @@ mustForget(const VirtHptSnapshot *snapshot,
     now = virtHptUsesNow(snapshot->guest, error);
     if (!now)
         return FALSE;
-    *forget = isAbandoned(layers, now);
-    if (!*forget)
-        branch = findBranch(layers, now, used);
+    *forget = !isBelow(layers, now);
+    if (*forget)
+        return TRUE;
+    branch = findBranch(snapshot->guest, snapshot->name, now, &local);
+    if (local) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return FALSE;
+    }
     if (!branch)
         return TRUE;
     *forget = TRUE;
     virtHptRevertSay(
         tell,
-        _("the disk layers of snapshot '%1$s' stay and are not merged: '%2$s', which another snapshot needs, lies on them"),
+        _("the disk layers of snapshot '%1$s' stay and are not merged: another snapshot, or the definition, needs '%2$s', which may lie on them and is not what the guest is on"),
         snapshot->name, branch);
     return TRUE;
 }
@@ -167,6 +170,7 @@ plan(const VirtHptSnapshot *snapshot,
     g_autoptr(VirtHptJournal) journal = virtHptJournalNew(snapshot->name);
     g_autoptr(VirtHptWatch) watch = virtHptWatchNew();
 
+    journal->created = snapshot->creationTime;
     if (forget &&
         !virtHptMetadataRememberOthers(snapshot->guest, snapshot->name, journal->snapshots, error))
         return NULL;
@@ -209,10 +213,12 @@ removeDoomed(VirtHptGuest *guest,
     g_autoptr(GHashTable) named = virtHptUsesNamed(guest, error);
     const GPtrArray *doomed = journal->doomed;
     const char *image = doomed->len > 0 ? g_ptr_array_index(doomed, doomed->len - 1) : NULL;
+    struct stat st;
 
     if (!named || !image)
         return named != NULL;
-    if (g_hash_table_contains(named, image) || !isDoomed(journal, image)) {
+    if (g_hash_table_contains(named, image) || !isDoomed(journal, image) ||
+        (lstat(image, &st) == 0 && !S_ISREG(st.st_mode))) {
         virtHptRevertSay(options,
                          _("'%1$s' stays: it is not, or not only, the memory of snapshot '%2$s'"),
                          image, journal->snapshot);
@@ -221,9 +227,8 @@ removeDoomed(VirtHptGuest *guest,
     for (guint i = 0; i < doomed->len; i++) {
         const char *path = g_ptr_array_index(doomed, i);
         g_autoptr(GError) local = NULL;
-        struct stat st;
 
-        if (lstat(path, &st) < 0 || (path == image && !S_ISREG(st.st_mode)))
+        if (isAbsent(path))
             continue;
         if (!(path == image ? removeFile(path, &local) : virtHptRecordDelete(path, &local)))
             virtHptRevertWarn(options, _("'%1$s' of snapshot '%2$s' is left: %3$s"), path,
@@ -254,17 +259,19 @@ virtHptDeleteFinish(VirtHptGuest *guest,
                     const VirtHptRevertOptions *options,
                     GError **error)
 {
-    g_autoptr(virDomainSnapshot) handle =
-        virDomainSnapshotLookupByName(guest->domain, journal->snapshot, 0);
     g_autoptr(GError) local = NULL;
+    g_autoptr(VirtHptSnapshot) there = virtHptSnapshotLookup(guest, journal->snapshot, &local);
 
-    if (!handle && virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
-        return virtHptLibvirtSetError(error, _("cannot query snapshot '%1$s'"), journal->snapshot);
-    /* Nothing was done. */
-    if (handle)
+    if (!there && !g_error_matches(local, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return FALSE;
+    }
+    g_clear_error(&local);
+    /* Nothing was done, unless somebody made another of the name since. */
+    if (there && there->creationTime == journal->created)
         return virtHptJournalRemove(guest, error);
     if (!virtHptMetadataPutBackOthers(guest, journal->snapshots, &local)) {
-        if (virConnectIsAlive(guest->connection) != 1) {
+        if (!g_error_matches(local, VIRT_HPT_ERROR, VIRT_HPT_ERROR_DAMAGED)) {
             g_propagate_error(error, g_steal_pointer(&local));
             return FALSE;
         }
@@ -273,13 +280,42 @@ virtHptDeleteFinish(VirtHptGuest *guest,
     return removeDoomed(guest, journal, options, error) && virtHptJournalRemove(guest, error);
 }
 
-/* What is still there of a snapshot that is gone, its layers, memory and record, and used by nobody
- */
+/* Adds the layers that are there and that nobody uses, if it is known what all that is used lies
+ * above.  Whatever libvirt says now, the snapshots that there were need what they needed. */
+static void
+addUnusedLayers(GPtrArray *left,
+                VirtHptGuest *guest,
+                const VirtHptJournal *journal,
+                const GPtrArray *layers)
+{
+    g_autoptr(GHashTable) used = virtHptUsesAll(guest, NULL);
+    gboolean known = used != NULL;
+
+    for (guint i = 0; known && i < journal->snapshots->len; i++)
+        known = virtHptUsesAdd(used, g_ptr_array_index(journal->snapshots, i), NULL);
+    for (guint i = 0; known && i < layers->len; i++) {
+        const char *layer = g_ptr_array_index(layers, i);
+        gboolean free = !isAbsent(layer);
+        GHashTableIter iter;
+        gpointer path;
+
+        g_hash_table_iter_init(&iter, used);
+        while (free && g_hash_table_iter_next(&iter, &path, NULL))
+            free = virtHptBackingIsKnown(path) && !virtHptBackingIsFile(path, layer);
+        if (free)
+            g_ptr_array_add(left, g_strdup(layer));
+    }
+}
+
+/* What is still there of a snapshot that is gone, and used by nobody */
 static GPtrArray *
-findLeft(VirtHptGuest *guest, const GPtrArray *layers, const char *image, const char *record)
+findLeft(VirtHptGuest *guest,
+         const VirtHptJournal *journal,
+         const GPtrArray *layers,
+         const char *image,
+         const char *record)
 {
     GPtrArray *left = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GHashTable) used = virtHptUsesAll(guest, NULL);
     g_autoptr(GHashTable) named = virtHptUsesNamed(guest, NULL);
     const char *own[] = {image, record};
 
@@ -287,12 +323,7 @@ findLeft(VirtHptGuest *guest, const GPtrArray *layers, const char *image, const 
         if (own[i] && !isAbsent(own[i]) && !g_hash_table_contains(named, image))
             g_ptr_array_add(left, g_strdup(own[i]));
     }
-    for (guint i = 0; used && i < layers->len; i++) {
-        const char *layer = g_ptr_array_index(layers, i);
-
-        if (!isAbsent(layer) && !g_hash_table_contains(used, layer))
-            g_ptr_array_add(left, g_strdup(layer));
-    }
+    addUnusedLayers(left, guest, journal, layers);
     return left;
 }
 
@@ -320,7 +351,6 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
     VirtHptGuest *guest = snapshot->guest;
     g_autoptr(VirtHptJournal) journal = NULL;
     g_autoptr(GPtrArray) layers = NULL;
-    g_autoptr(GHashTable) used = NULL;
     g_autofree char *record = NULL;
     g_autoptr(GError) local = NULL;
     gboolean forget = keepFiles;
@@ -328,11 +358,8 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
     /* What a revert that waits for a decision would go back to needs all that is there. */
     if (!virtHptSnapshotHasImage(snapshot, error) || !virtHptRevertIsDecided(guest, error))
         return FALSE;
-    used = virtHptUsesAll(guest, error);
-    if (!used)
-        return FALSE;
     layers = layersOf(snapshot);
-    if (!forget && !mustForget(snapshot, layers, used, tell, &forget, error))
+    if (!forget && !mustForget(snapshot, layers, tell, &forget, error))
         return FALSE;
     /* It is found by the image, which is gone afterwards. */
     record = recordOf(snapshot, &local);
@@ -354,6 +381,6 @@ virtHptSnapshotDelete(VirtHptSnapshot *snapshot,
         virtHptRevertWarn(
             tell, _("snapshot '%1$s' is deleted, and the next command removes what is left: %2$s"),
             snapshot->name, local->message);
-    *left = findLeft(guest, layers, snapshot->image, record);
+    *left = findLeft(guest, journal, layers, snapshot->image, record);
     return TRUE;
 }

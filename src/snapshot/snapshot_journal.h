@@ -79,6 +79,7 @@ typedef struct {
  * @overlays: (element-type VirtHptOverlay): disk layers to be made for it
  * @made: (element-type VirtHptLayer): disk layers that were made for it, by us or by libvirt
  * @layers: (element-type utf8): paths of the files that the guest's disks were on before
+ * @created: when the snapshot that is to be deleted was made, in seconds since 1970
  * @kept: (element-type utf8): paths of disk layers that libvirt may remove, see virtHptKeepFile()
  * @doomed: (element-type utf8): paths of what goes with the snapshot: its record, and its memory
  *   last
@@ -101,6 +102,7 @@ typedef struct {
     GPtrArray *overlays;
     GPtrArray *made;
     GPtrArray *layers;
+    gint64 created;
     GPtrArray *kept;
     GPtrArray *doomed;
 } VirtHptJournal;

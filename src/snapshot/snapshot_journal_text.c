@@ -152,6 +152,7 @@ parse(VirtHptJournal *journal, GKeyFile *file, GError **error)
     parseList(file, "layers", journal->layers);
     parseList(file, "kept", journal->kept);
     parseList(file, "doomed", journal->doomed);
+    journal->created = g_key_file_get_int64(file, GROUP, "created", NULL);
     return parseFiles(journal, file, error);
 }
 
@@ -289,6 +290,7 @@ virtHptJournalFormat(const VirtHptJournal *journal, gsize *length)
     setList(file, "layers", journal->layers);
     setList(file, "kept", journal->kept);
     setList(file, "doomed", journal->doomed);
+    g_key_file_set_int64(file, GROUP, "created", journal->created);
     setMarks(file, "files", journal->files);
     setMarks(file, "stopped", journal->stopped);
     for (guint i = 0; i < journal->overlays->len; i++) {

@@ -318,22 +318,68 @@ isSameSnapshot(const xmlDoc *a, const xmlDoc *b)
     return x && y && xmlStrEqual(x, y);
 }
 
-/* Whether the images that the guest's disks were on are still there; else libvirt merged them */
-static gboolean
-areBasesThere(const char *xml)
+static char *
+formatDomain(const xmlDoc *snapshot, const char *name)
 {
-    g_autoptr(GPtrArray) bases = virtHptUsesBases(xml, NULL);
+    xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot), name);
 
-    for (guint i = 0; bases && i < bases->len; i++) {
-        if (!g_file_test(g_ptr_array_index(bases, i), G_FILE_TEST_EXISTS))
-            return FALSE;
-    }
-    return bases != NULL;
+    return domain ? virtHptXmlFormatNode(domain, NULL) : NULL;
 }
 
-/* Puts back what @xml says of the domain, if the snapshot of @name is still that one */
+/* Whether both say the same of the domain */
 static gboolean
-putBackOther(VirtHptGuest *guest, const char *name, const char *xml, GError **error)
+isSameDomain(const xmlDoc *a, const xmlDoc *b)
+{
+    g_autofree char *live = formatDomain(a, "domain");
+    g_autofree char *otherLive = formatDomain(b, "domain");
+    g_autofree char *defined = formatDomain(a, "inactiveDomain");
+    g_autofree char *otherDefined = formatDomain(b, "inactiveDomain");
+
+    return g_strcmp0(live, otherLive) == 0 && g_strcmp0(defined, otherDefined) == 0;
+}
+
+static xmlNode *
+devicesOf(const xmlDoc *snapshot)
+{
+    xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot), "domain");
+
+    return domain ? virtHptXmlChild(domain, "devices") : NULL;
+}
+
+/* (transfer full): the image of a disk, or %NULL */
+static char *
+imageOf(const xmlNode *devices, const char *target)
+{
+    xmlNode *disk = devices && target ? virtHptXmlFindDisk(devices, target) : NULL;
+    gboolean block;
+
+    return disk ? virtHptDiskSource(disk, &block) : NULL;
+}
+
+/* (transfer full): an image that a disk was on before and that is gone, and libvirt says now that
+ * the disk was on another; or %NULL */
+static char *
+findLost(const xmlDoc *before, const xmlDoc *now)
+{
+    xmlNode *devices = devicesOf(before);
+
+    for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
+         disk = virtHptXmlNext(disk->next, "disk")) {
+        xmlNode *node = virtHptXmlChild(disk, "target");
+        g_autofree char *target = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
+        g_autofree char *image = imageOf(devices, target);
+        g_autofree char *other = imageOf(devicesOf(now), target);
+
+        if (image && g_strcmp0(image, other) != 0 && !g_file_test(image, G_FILE_TEST_EXISTS))
+            return g_steal_pointer(&image);
+    }
+    return NULL;
+}
+
+/* Puts back what @xml says of the domain, if the snapshot of @name is still that one.  @wanted:
+ * (out) (transfer full) (nullable): where it fails, what libvirt should say */
+static gboolean
+putBackOther(VirtHptGuest *guest, const char *name, const char *xml, char **wanted, GError **error)
 {
     g_autoptr(virDomainSnapshot) there = virDomainSnapshotLookupByName(guest->domain, name, 0);
     g_autoptr(VirtHptLibvirtString) now =
@@ -341,10 +387,8 @@ putBackOther(VirtHptGuest *guest, const char *name, const char *xml, GError **er
     g_autoptr(virDomainSnapshot) redefined = NULL;
     g_autoptr(xmlDoc) before = NULL;
     g_autoptr(xmlDoc) after = NULL;
-    g_autofree char *text = NULL;
+    g_autofree char *lost = NULL;
 
-    if (now && g_str_equal(now, xml))
-        return TRUE;
     /* Somebody deleted it meanwhile. */
     if (!there && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_SNAPSHOT)
         return TRUE;
@@ -354,56 +398,72 @@ putBackOther(VirtHptGuest *guest, const char *name, const char *xml, GError **er
     after = before ? virtHptSnapshotXmlParse(now, ORIGIN, error) : NULL;
     if (!after)
         return FALSE;
-    if (!isSameSnapshot(before, after) || !areBasesThere(xml))
+    if (!isSameSnapshot(before, after) || isSameDomain(before, after))
         return TRUE;
+    lost = findLost(before, after);
     takeDomains(after, before);
-    text = virtHptXmlFormatNode(xmlDocGetRootElement(after), error);
-    if (!text)
+    *wanted = virtHptXmlFormatNode(xmlDocGetRootElement(after), error);
+    if (!*wanted)
         return FALSE;
+    if (lost) {
+        g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_NOT_FOUND, _("'%1$s' is gone"), lost);
+        return FALSE;
+    }
     redefined =
-        virDomainSnapshotCreateXML(guest->domain, text, VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE);
+        virDomainSnapshotCreateXML(guest->domain, *wanted, VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE);
     if (!redefined)
         return virtHptLibvirtSetError(error, _("cannot put back snapshot '%1$s'"), name);
+    g_clear_pointer(wanted, g_free);
     return TRUE;
 }
 
-/* (transfer full): path of a file in the guest's part of the state directory that holds @xml, or
- * %NULL */
+/* (transfer full): path of a file in the guest's part of the state directory that holds @xml and is
+ * on the disk, or %NULL */
 static char *
-keepXml(const VirtHptGuest *guest, const char *name, const char *xml)
+keepXml(const VirtHptGuest *guest, const char *xml)
 {
-    g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
-    g_autofree char *file = g_strconcat(escaped, ".snapshot.xml", NULL);
-    int fd =
-        openat(guest->stateDir, file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, xml, -1);
+    g_autofree char *file = g_strdup_printf("snapshot-%.16s.xml", digest);
     gsize length = strlen(xml);
-    gboolean ok = fd >= 0 && (gsize)full_write(fd, xml, (gssize)length) == length;
+    gboolean ok;
+    int fd;
 
+    /* Of the same contents, if it is whole */
+    unlinkat(guest->stateDir, file, 0);
+    fd = openat(guest->stateDir, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    ok = fd >= 0 && (gsize)full_write(fd, xml, (gssize)length) == length && fsync(fd) == 0 &&
+         fsync(guest->stateDir) == 0;
     if (fd >= 0)
         close(fd);
     return ok ? g_build_filename(guest->statePath, file, NULL) : NULL;
 }
 
-/* Adds to @failures what to do about a snapshot that could not be put back. */
-static void
+/* Adds to @failures what to do about a snapshot that could not be put back; returns whether what
+ * libvirt should say of it is kept. */
+static gboolean
 addFailure(GString *failures,
            const VirtHptGuest *guest,
            const char *name,
            const char *xml,
            const GError *why)
 {
-    g_autofree char *path = keepXml(guest, name, xml);
+    g_autofree char *path = keepXml(guest, xml);
     g_autofree char *domain = g_shell_quote(guest->name);
     g_autofree char *file = path ? g_shell_quote(path) : NULL;
 
     if (failures->len > 0)
         g_string_append(failures, "; ");
-    g_string_append_printf(
-        failures,
-        path
-            ? _("libvirt says of snapshot '%1$s' that it was made on other disk images than it was (%2$s): virsh snapshot-create --redefine %3$s %4$s")
-            : _("libvirt says of snapshot '%1$s' that it was made on other disk images than it was (%2$s)"),
-        name, why->message, domain, file);
+    if (path)
+        g_string_append_printf(
+            failures,
+            _("libvirt says of snapshot '%1$s' that it was made on other disk images than it was (%2$s): virsh snapshot-create --redefine %3$s %4$s"),
+            name, why->message, domain, file);
+    else
+        g_string_append_printf(
+            failures,
+            _("libvirt says of snapshot '%1$s' that it was made on other disk images than it was (%2$s), and '%3$s' cannot be written to"),
+            name, why->message, guest->statePath);
+    return path != NULL;
 }
 
 /**
@@ -416,29 +476,34 @@ addFailure(GString *failures,
  * later ones that they were made on what lies below: it is made to say what is true again.  Where
  * it cannot, what it should say is kept in a file, which the message names.
  *
+ * Errors: %VIRT_HPT_ERROR_IO where it could not be kept; what libvirt's errors stand for where that
+ * is gone; in both cases it is to be tried again.  %VIRT_HPT_ERROR_DAMAGED where it is kept.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
 virtHptMetadataPutBackOthers(VirtHptGuest *guest, const GPtrArray *others, GError **error)
 {
     g_autoptr(GString) failures = g_string_new(NULL);
+    gboolean kept = TRUE;
 
     for (guint i = 0; i < others->len; i++) {
         const char *xml = g_ptr_array_index(others, i);
         g_autoptr(GError) local = NULL;
         g_autofree char *name = nameOf(xml, &local);
+        g_autofree char *wanted = NULL;
 
-        if (name && putBackOther(guest, name, xml, &local))
+        if (name && putBackOther(guest, name, xml, &wanted, &local))
             continue;
-        /* It is tried again when libvirt is there again. */
-        if (!name || virConnectIsAlive(guest->connection) != 1) {
+        if (virConnectIsAlive(guest->connection) != 1) {
             g_propagate_error(error, g_steal_pointer(&local));
             return FALSE;
         }
-        addFailure(failures, guest, name, xml, local);
+        kept = addFailure(failures, guest, name ? name : "?", wanted ? wanted : xml, local) && kept;
     }
     if (failures->len == 0)
         return TRUE;
-    g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED, "%s", failures->str);
+    g_set_error(error, VIRT_HPT_ERROR, kept ? VIRT_HPT_ERROR_DAMAGED : VIRT_HPT_ERROR_IO, "%s",
+                failures->str);
     return FALSE;
 }

@@ -83,6 +83,20 @@ class Delete(RevertCase):
         self.expect(GOOD, "snapshot-revert", NAME, "two", "--prove")
         self.assert_went_back(count)
 
+    def test_killed_delete_is_completed_beside_a_new_snapshot_of_the_name(self) -> None:
+        self.create("one")
+        self.create("two")
+        before = self.domain_of("two")
+        self.kill_delete("--metadata")
+        self.guest.console.settle()
+        self.host.virsh("snapshot-create-as", NAME, "one",
+                        "--memspec", self.guest.disk.with_name(f"{NAME}.second-one.mem"),
+                        "--diskspec", f"vda,file={self.guest.disk}.one.{next(NUMBERS)}")
+        new = self.domain_of("one")
+        self.expect(GOOD, "snapshot-list", NAME)
+        self.assertEqual((self.phase(), self.domain_of("two"), self.domain_of("one")),
+                         ("none", before, new))
+
     def test_killed_delete_is_completed(self) -> None:
         self.create("one")
         memory = self.memory_of("one")
@@ -132,6 +146,7 @@ class Delete(RevertCase):
         result = self.expect(GOOD, "snapshot-list", NAME)
         self.assertIn(f"'{memory}' stays", result.err)
         self.assertEqual((self.phase(), memory.read_text(encoding="utf-8")), ("none", "another"))
+        memory.unlink()
 
     def test_what_libvirt_does_not_take_back_is_kept_in_a_file(self) -> None:
         if REVERTS_ITSELF:
@@ -149,8 +164,13 @@ class Delete(RevertCase):
         result = self.expect(GOOD, "snapshot-list", NAME)
         kept = re.search(r"snapshot-create --redefine 'snapshot' '([^']+)'", result.err)
         self.assertIsNotNone(kept, result.err)
-        self.assertTrue(Path(kept[1]).exists())
-        other = "three" if "two" in Path(kept[1]).name else "two"
+        text = Path(kept[1]).read_text(encoding="utf-8")
+        name = ElementTree.fromstring(text).findtext("name")
+        Path(kept[1]).write_text(text.replace("00000000-0000-4000-8000-000000000000",
+                                              self.guest.uuid), encoding="utf-8")
+        self.host.virsh("snapshot-create", "--redefine", NAME, kept[1])
+        self.assertEqual(self.domain_of(name), before[name])
+        other = "three" if name == "two" else "two"
         self.assertEqual(self.domain_of(other), before[other])
         Path(kept[1]).unlink()
         self.assertEqual(self.phase(), "none")
@@ -175,6 +195,28 @@ class Delete(RevertCase):
             self.assertIn("are not merged", result.err)
         self.assertTrue(base.exists())
         self.assert_revertible("two", count)
+
+    def test_branch_that_cannot_be_seen_stays(self) -> None:
+        self.create("zero")
+        self.create("one")
+        count = self.create("two")
+        base = self.base_of("two")
+        self.expect(GOOD, "snapshot-revert", NAME, "one")
+        self.assert_alive()
+        away = base.rename(base.with_name("away"))
+        result = self.expect(GOOD, "snapshot-delete", NAME, "zero") if not REVERTS_ITSELF else None
+        away.rename(base)
+        if result:
+            self.assertIn("are not merged", result.err)
+        self.assert_revertible("two", count)
+
+    def test_layers_of_a_straight_line_are_merged(self) -> None:
+        self.create("zero")
+        layer = self.current_disk()
+        count = self.create("one")
+        self.expect(GOOD, "snapshot-delete", NAME, "zero")
+        self.assertFalse(layer.exists())
+        self.assert_revertible("one", count)
 
     def test_snapshot_above_a_revert_stays(self) -> None:
         self.create("zero")
