@@ -73,8 +73,7 @@ class Prove(SnapshotCase):
     def test_differences_are_named_and_the_guest_stays_paused(self) -> None:
         self.create("honest")
         expected = self.plan("honest")
-        self.guest.console.settle()
-        disk, count = self.current_disk(), self.guest.console.counter()
+        disk, count = self.current_disk(), self.guest.console.settle()
         result = self.expect(BAD, "snapshot-revert", NAME, "honest", "--prove", "--json")
         self.assertTrue((self.work / "plan.done").exists(), self.guest.host.messages()[-2000:])
         document = result.json()

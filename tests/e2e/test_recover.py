@@ -54,8 +54,7 @@ class Recover(RevertCase):
     def test_saved_state_is_not_restored_over_a_disk_that_was_written_since(self) -> None:
         self.create("target")
         change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
         self.guest.destroy()
         self.write_to(disk)
@@ -73,8 +72,7 @@ class Recover(RevertCase):
 
     def test_state_saved_after_the_kill_is_not_restored_over_a_disk_written_since(self) -> None:
         self.create("target")
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         process = self.start("snapshot-revert", NAME, "target")
         while process.poll() is None and not self.aside().exists():
             pass
@@ -89,8 +87,7 @@ class Recover(RevertCase):
     def test_disk_with_an_old_time_in_place_of_the_guests_is_noticed(self) -> None:
         self.create("target")
         change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
         self.guest.destroy()
         name = disk if disk.exists() else disk.with_name(f"{disk.name}.virt-hpt-kept")
@@ -179,8 +176,7 @@ class Recover(RevertCase):
     def test_disk_that_was_attached_to_a_guest_that_differs_stays(self) -> None:
         self.create("target")
         change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
         extra, content = self.attach()
         result = self.expect(GOOD, "snapshot-revert", "--recover", NAME)
@@ -267,8 +263,7 @@ class Recover(RevertCase):
 
     def test_disk_that_was_attached_after_the_kill_stays(self) -> None:
         self.create("target")
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.kill_while_libvirt_restores()
         extra, content = self.attach()
         result = self.expect(GOOD, "snapshot-revert", "--recover", NAME, "--json")

@@ -52,8 +52,7 @@ class Revert(RevertCase):
     def test_failed_restore_brings_back_guest_and_metadata(self) -> None:
         self.broken("broken")
         self.create("current")
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.assertEqual(before.current, "current")
         result = self.expect(COULD_NOT, "snapshot-revert", NAME, "broken")
         self.assertIn("as it was before", result.err)
@@ -63,8 +62,7 @@ class Revert(RevertCase):
         self.create("target")
         slot = change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
         self.create("current")
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         result = self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
         self.assertIn(slot, result.numbers(), result)
         self.assertEqual((self.guest.state(), self.phase()), ("paused", "differs"))
@@ -115,8 +113,7 @@ class Revert(RevertCase):
                        encoding="utf-8")
         self.host.virsh("snapshot-delete", "--metadata", NAME, "broken")
         self.host.virsh("snapshot-create", NAME, xml, "--redefine")
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.assertEqual((before.current, list(before.snapshots)), ("", ["broken"]))
         result = self.expect(UNSUPPORTED if REVERTS_ITSELF else COULD_NOT,
                              "snapshot-revert", NAME, "broken")
@@ -155,8 +152,7 @@ class Revert(RevertCase):
     def test_layer_that_was_written_to_stays_and_is_named(self) -> None:
         self.create("target")
         change_recorded_table(Path(f"{self.memory_of('target')}.hpt"))
-        self.guest.console.settle()
-        disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+        disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
         self.expect(BAD, "snapshot-revert", NAME, "target", "--prove")
         layer = self.current_disk()
         self.host.virsh("resume", NAME)
@@ -429,8 +425,7 @@ class Revert(RevertCase):
     def test_full_disk_for_the_state_before_leaves_the_guest_running(self) -> None:
         self.create("target")
         with small_disk(STATE, "8m"):
-            self.guest.console.settle()
-            disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+            disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
             result = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
             self.assert_undone(before, disk, count, result.err)
         with small_disk(STATE, "64k"):
@@ -489,8 +484,7 @@ class Revert(RevertCase):
                             "--diskspec", f"vda,file={layer}")
             ballast = fill(small)
             left = set(small.iterdir())
-            self.guest.console.settle()
-            disk, count, before = self.current_disk(), self.guest.console.counter(), self.metadata()
+            disk, before, count = self.current_disk(), self.metadata(), self.guest.console.settle()
             result = self.expect(COULD_NOT, "snapshot-revert", NAME, "target")
             self.assert_undone(before, disk, count, result.err)
             self.assertEqual(set(small.iterdir()), left)
