@@ -43,9 +43,7 @@ layersOf(const VirtHptSnapshot *snapshot)
 }
 
 /* Whether the domain's disks, which lie on @now, all lie above the layers that the snapshot made.
- * After a revert they do not, and libvirt before 9.9.0, which was not told, could not merge
- * anything.
- */
+ * After a revert they do not, and libvirt before 9.9.0, which was not told, could merge nothing. */
 static gboolean
 isBelow(const GPtrArray *layers, GHashTable *now)
 {
@@ -118,7 +116,7 @@ mustForget(const VirtHptSnapshot *snapshot,
     now = virtHptUsesNow(snapshot->guest, error);
     if (!now)
         return FALSE;
-    *forget = !isBelow(layers, now);
+    *forget = layers->len == 0 || !isBelow(layers, now);
     if (*forget)
         return TRUE;
     branch = findBranch(snapshot->guest, snapshot->name, now, &local);
@@ -194,8 +192,7 @@ removeFile(const char *path, GError **error)
     return FALSE;
 }
 
-/* Whether the memory is the one that was to go, or is gone, as some versions of libvirt remove it
- */
+/* Whether the memory is the one that was to go, or is gone: some versions of libvirt remove it. */
 static gboolean
 isDoomed(const VirtHptJournal *journal, const char *image)
 {
@@ -295,14 +292,14 @@ addUnusedLayers(GPtrArray *left,
         known = virtHptUsesAdd(used, g_ptr_array_index(journal->snapshots, i), NULL);
     for (guint i = 0; known && i < layers->len; i++) {
         const char *layer = g_ptr_array_index(layers, i);
-        gboolean free = !isAbsent(layer);
+        gboolean unused = !isAbsent(layer);
         GHashTableIter iter;
         gpointer path;
 
         g_hash_table_iter_init(&iter, used);
-        while (free && g_hash_table_iter_next(&iter, &path, NULL))
-            free = virtHptBackingIsKnown(path) && !virtHptBackingIsFile(path, layer);
-        if (free)
+        while (unused && g_hash_table_iter_next(&iter, &path, NULL))
+            unused = virtHptBackingIsKnown(path) && !virtHptBackingIsFile(path, layer);
+        if (unused)
             g_ptr_array_add(left, g_strdup(layer));
     }
 }

@@ -221,6 +221,9 @@ class Snapshot(SnapshotCase):
         result = self.expect(UNSUPPORTED, "snapshot-revert", NAME, "partial")
         self.assertIn("vda", result.err)
         self.assertEqual(self.guest.domain.ID(), before)
+        memory = self.memory_of("partial")
+        self.expect(GOOD, "snapshot-delete", NAME, "partial")
+        self.assertFalse(memory.exists())
         self.assert_alive()
 
     def test_hardware_unknown_to_a_dry_run_takes_an_option(self) -> None:
