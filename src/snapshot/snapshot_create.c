@@ -171,14 +171,6 @@ reapDrafts(const char *path)
     close(dir);
 }
 
-static gboolean
-isAbsent(const char *path)
-{
-    struct stat st;
-
-    return lstat(path, &st) < 0 && errno == ENOENT;
-}
-
 /* libvirt parses what is asked for before its turn comes with the domain.  Where the guest ends in
  * between, libvirt makes a snapshot of a guest that is off, and its XML names memory that is not
  * there (9.0.0 and 11.3.0 qemuSnapshotCreateXML()). */
@@ -190,7 +182,7 @@ forgetHollow(VirtHptGuest *guest,
     g_autoptr(VirtHptSnapshot) snapshot = virtHptSnapshotLookup(guest, journal->snapshot, NULL);
 
     /* One of the same name may be older. */
-    if (snapshot && snapshot->image && isAbsent(snapshot->image) &&
+    if (snapshot && snapshot->image && virtHptFileIsAbsent(snapshot->image) &&
         snapshot->creationTime >= virtHptJournalGetTime(guest) &&
         virDomainSnapshotDelete(snapshot->handle, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY) == 0)
         virtHptRevertSay(
@@ -245,7 +237,7 @@ virtHptCreateClean(VirtHptGuest *guest,
 static gboolean
 checkMade(const VirtHptGuest *guest, const VirtHptCreateOptions *options, GError **error)
 {
-    if (!isAbsent(options->memory))
+    if (!virtHptFileIsAbsent(options->memory))
         return TRUE;
     g_set_error(error, VIRT_HPT_ERROR, VIRT_HPT_ERROR_FAILED,
                 _("'%1$s' ended before libvirt made snapshot '%2$s': there is no memory in '%3$s'"),

@@ -134,14 +134,6 @@ mustForget(const VirtHptSnapshot *snapshot,
     return TRUE;
 }
 
-static gboolean
-isAbsent(const char *path)
-{
-    struct stat st;
-
-    return lstat(path, &st) < 0 && errno == ENOENT;
-}
-
 /* Path of its record, also where the image that this was made of is lost; or %NULL, with @error set
  * where there is one that cannot be read */
 static char *
@@ -150,9 +142,9 @@ recordOf(const VirtHptSnapshot *snapshot, GError **error)
     g_autofree char *beside = g_strconcat(snapshot->image, VIRT_HPT_RECORD_SUFFIX, NULL);
     g_autoptr(VirtHptRecord) record = NULL;
 
-    if (!isAbsent(snapshot->image))
+    if (!virtHptFileIsAbsent(snapshot->image))
         record = virtHptSnapshotFindRecord(snapshot, error);
-    else if (!isAbsent(beside))
+    else if (!virtHptFileIsAbsent(beside))
         record = virtHptRecordOpen(beside, error);
     return record ? g_strdup(record->path) : NULL;
 }
@@ -196,7 +188,7 @@ removeFile(const char *path, GError **error)
 static gboolean
 isDoomed(const VirtHptJournal *journal, const char *image)
 {
-    return isAbsent(image) ||
+    return virtHptFileIsAbsent(image) ||
            (journal->files->len > 0 && virtHptFileMarkIsSame(g_ptr_array_index(journal->files, 0)));
 }
 
@@ -225,7 +217,7 @@ removeDoomed(VirtHptGuest *guest,
         const char *path = g_ptr_array_index(doomed, i);
         g_autoptr(GError) local = NULL;
 
-        if (isAbsent(path))
+        if (virtHptFileIsAbsent(path))
             continue;
         if (!(path == image ? removeFile(path, &local) : virtHptRecordDelete(path, &local)))
             virtHptRevertWarn(options, _("'%1$s' of snapshot '%2$s' is left: %3$s"), path,
@@ -287,18 +279,23 @@ addUnusedLayers(GPtrArray *left,
 {
     g_autoptr(GHashTable) used = virtHptUsesAll(guest, NULL);
     gboolean known = used != NULL;
+    GHashTableIter iter;
+    gpointer path;
 
     for (guint i = 0; known && i < journal->snapshots->len; i++)
         known = virtHptUsesAdd(used, g_ptr_array_index(journal->snapshots, i), NULL);
+    if (!known)
+        return;
+    g_hash_table_iter_init(&iter, used);
+    while (known && g_hash_table_iter_next(&iter, &path, NULL))
+        known = virtHptBackingIsKnown(path);
     for (guint i = 0; known && i < layers->len; i++) {
         const char *layer = g_ptr_array_index(layers, i);
-        gboolean unused = !isAbsent(layer);
-        GHashTableIter iter;
-        gpointer path;
+        gboolean unused = !virtHptFileIsAbsent(layer);
 
         g_hash_table_iter_init(&iter, used);
         while (unused && g_hash_table_iter_next(&iter, &path, NULL))
-            unused = virtHptBackingIsKnown(path) && !virtHptBackingIsFile(path, layer);
+            unused = !virtHptBackingIsFile(path, layer);
         if (unused)
             g_ptr_array_add(left, g_strdup(layer));
     }
@@ -317,7 +314,7 @@ findLeft(VirtHptGuest *guest,
     const char *own[] = {image, record};
 
     for (gsize i = 0; named && i < G_N_ELEMENTS(own); i++) {
-        if (own[i] && !isAbsent(own[i]) && !g_hash_table_contains(named, image))
+        if (own[i] && !virtHptFileIsAbsent(own[i]) && !g_hash_table_contains(named, image))
             g_ptr_array_add(left, g_strdup(own[i]));
     }
     addUnusedLayers(left, guest, journal, layers);

@@ -6,7 +6,9 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <glib/gi18n-lib.h>
 
@@ -95,6 +97,38 @@ virtHptDiskSource(const xmlNode *disk, gboolean *block)
         *block = TRUE;
     }
     return path;
+}
+
+/**
+ * virtHptDomainImage:
+ * @domain: (nullable): a <domain> or <inactiveDomain>
+ * @target: a disk, as the domain's XML names it ('vda')
+ *
+ * Returns: (transfer full): path of the disk's image, or %NULL where there is no such disk, or it
+ * is neither file nor device
+ */
+char *
+virtHptDomainImage(const xmlNode *domain, const char *target)
+{
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
+    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
+    gboolean block;
+
+    return disk ? virtHptDiskSource(disk, &block) : NULL;
+}
+
+/**
+ * virtHptFileIsAbsent:
+ * @path: of a file of a snapshot
+ *
+ * Returns: whether nothing is there; what cannot be looked at is
+ */
+gboolean
+virtHptFileIsAbsent(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) < 0 && errno == ENOENT;
 }
 
 /**

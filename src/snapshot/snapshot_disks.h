@@ -15,7 +15,9 @@ xmlDoc *virtHptGuestReadDomain(VirtHptGuest *guest, unsigned int flags, GError *
 xmlNode *virtHptDomainFirstDisk(const xmlDoc *domain);
 xmlDoc *virtHptSnapshotXmlParse(const char *xml, const char *origin, GError **error);
 xmlNode *virtHptSnapshotFirstDisk(const xmlDoc *snapshot);
+char *virtHptDomainImage(const xmlNode *domain, const char *target);
 gboolean virtHptDiskIsOwn(xmlNode *disk);
 char *virtHptDiskSource(const xmlNode *disk, gboolean *block);
+gboolean virtHptFileIsAbsent(const char *path);
 
 G_END_DECLS

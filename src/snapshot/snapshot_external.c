@@ -311,17 +311,6 @@ externalRevert(const VirtHptSnapshot *snapshot, const VirtHptJournal *journal, G
     return TRUE;
 }
 
-/* (transfer full): the image of a disk of a <domain> or <inactiveDomain>, or %NULL */
-static char *
-imageOf(const xmlNode *domain, const char *target)
-{
-    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
-    xmlNode *disk = devices ? virtHptXmlFindDisk(devices, target) : NULL;
-    gboolean block;
-
-    return disk ? virtHptDiskSource(disk, &block) : NULL;
-}
-
 /* (transfer container): those of disks that the definition has as well, which is @inactive, or
  * %NULL where it is that of the guest itself: some may have been plugged for a time only, in the
  * place of another perhaps */
@@ -333,8 +322,8 @@ overlaysOf(const VirtHptSnapshot *snapshot, const xmlNode *inactive, const GPtrA
 
     for (guint i = 0; i < overlays->len; i++) {
         VirtHptOverlay *overlay = g_ptr_array_index(overlays, i);
-        g_autofree char *live = imageOf(domain, overlay->target);
-        g_autofree char *defined = imageOf(inactive, overlay->target);
+        g_autofree char *live = virtHptDomainImage(domain, overlay->target);
+        g_autofree char *defined = virtHptDomainImage(inactive, overlay->target);
 
         if (!inactive ||
             (defined && (g_strcmp0(defined, live) == 0 || g_strcmp0(defined, overlay->base) == 0)))

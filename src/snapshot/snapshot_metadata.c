@@ -338,39 +338,23 @@ isSameDomain(const xmlDoc *a, const xmlDoc *b)
     return g_strcmp0(live, otherLive) == 0 && g_strcmp0(defined, otherDefined) == 0;
 }
 
-static xmlNode *
-devicesOf(const xmlDoc *snapshot)
-{
-    xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(snapshot), "domain");
-
-    return domain ? virtHptXmlChild(domain, "devices") : NULL;
-}
-
-/* (transfer full): the image of a disk, or %NULL */
-static char *
-imageOf(const xmlNode *devices, const char *target)
-{
-    xmlNode *disk = devices && target ? virtHptXmlFindDisk(devices, target) : NULL;
-    gboolean block;
-
-    return disk ? virtHptDiskSource(disk, &block) : NULL;
-}
-
 /* (transfer full): an image that a disk was on before and that is gone, and libvirt says now that
  * the disk was on another; or %NULL */
 static char *
 findLost(const xmlDoc *before, const xmlDoc *now)
 {
-    xmlNode *devices = devicesOf(before);
+    xmlNode *domain = virtHptXmlChild(xmlDocGetRootElement(before), "domain");
+    xmlNode *devices = domain ? virtHptXmlChild(domain, "devices") : NULL;
+    xmlNode *other = virtHptXmlChild(xmlDocGetRootElement(now), "domain");
 
     for (xmlNode *disk = devices ? virtHptXmlChild(devices, "disk") : NULL; disk;
          disk = virtHptXmlNext(disk->next, "disk")) {
         xmlNode *node = virtHptXmlChild(disk, "target");
         g_autofree char *target = node ? virtHptXmlGetAttribute(node, "dev") : NULL;
-        g_autofree char *image = imageOf(devices, target);
-        g_autofree char *other = imageOf(devicesOf(now), target);
+        g_autofree char *image = target ? virtHptDomainImage(domain, target) : NULL;
+        g_autofree char *said = target ? virtHptDomainImage(other, target) : NULL;
 
-        if (image && g_strcmp0(image, other) != 0 && !g_file_test(image, G_FILE_TEST_EXISTS))
+        if (image && g_strcmp0(image, said) != 0 && !g_file_test(image, G_FILE_TEST_EXISTS))
             return g_steal_pointer(&image);
     }
     return NULL;
